@@ -1,0 +1,27 @@
+# The commands of this repository. `make help` lists them; each is a small script below scripts/ with its own header.
+.DEFAULT_GOAL := help
+.PHONY: help test lint generate demo image parts parts-down
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+test: ## format, clippy and all tests, against a real engine, real registries and moto
+	@scripts/test $(ARGS)
+
+lint: ## actionlint, zizmor, hadolint, shellcheck, cargo deny
+	@scripts/lint
+
+generate: ## rewrite action.yml, reference pages and schema from the commands' types
+	@scripts/generate
+
+demo: ## build the action's image, then run a whole pipeline through it as GitHub's runner would
+	@scripts/demo
+
+image: ## build the static binary and pack it; prints both sizes
+	@scripts/image
+
+parts: ## start the engine, registries and moto, and leave them running (eval "$$(scripts/parts env)")
+	@scripts/parts up
+
+parts-down: ## end them
+	@scripts/parts down

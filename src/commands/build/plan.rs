@@ -1,0 +1,268 @@
+//! Purpose: what a build is going to do: commits resolved, labels complete, nothing written yet.
+
+use std::fmt;
+
+use serde::Serialize;
+
+use super::inputs::{Settings, Source};
+use crate::commands::run::Run;
+use crate::commands::upstream::Clients;
+use crate::domain::go_module::ModulePath;
+use crate::domain::names::{CommitSha, RepositoryName};
+use crate::domain::reference::ImageRef;
+use crate::domain::tags::{LabelSource, Labels};
+use crate::domain::update::{Update, repository_of_module};
+use crate::runner::{Failure, Kind};
+use crate::services::engine::Engine;
+use crate::services::registry::Existence;
+
+/// What will be built, from what, and where it goes.
+#[derive(Serialize)]
+pub struct Plan {
+    /// What is built.
+    pub(super) origin: Origin,
+    /// Changes before the build.
+    pub(super) updates: Vec<ResolvedUpdate>,
+    /// Labels of the image.
+    pub(super) labels: Labels,
+    /// Commit time that makes a rebuild reproducible, in seconds since 1970.
+    pub(super) epoch: i64,
+    /// Why nothing has to be done: every tag is in the registry already.
+    pub(super) present: Option<Present>,
+    #[serde(skip)]
+    pub(super) settings: Settings,
+    #[serde(skip)]
+    pub(super) engine: Engine,
+    #[serde(skip)]
+    pub(super) existence: Existence,
+}
+
+/// Where the files come from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub(super) enum Origin {
+    /// The workspace as it is.
+    Workspace {
+        /// The commit under test, when known.
+        commit: Option<CommitSha>,
+    },
+    /// A commit of a repository on GitHub.
+    Commit {
+        /// Which repository.
+        repository: RepositoryName,
+        /// Which commit.
+        commit: CommitSha,
+    },
+}
+
+/// A change with its commit resolved.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub(super) enum ResolvedUpdate {
+    /// Require a Go module at a version.
+    GoModule {
+        /// Module path.
+        module: ModulePath,
+        /// The commit of the module's repository.
+        commit: CommitSha,
+        /// Time of that commit, which is part of its version.
+        #[serde(skip)]
+        committed_at: jiff::Timestamp,
+    },
+    /// Replace text in a file.
+    Replace {
+        /// Path relative to the source's root.
+        file: String,
+        /// Regular expression.
+        pattern: String,
+        /// Replacement.
+        text: String,
+    },
+}
+
+/// The image that is in the registry already.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub(super) struct Present {
+    /// Its first tag.
+    pub(super) image: ImageRef,
+    /// The digest of that tag.
+    pub(super) digest: crate::domain::names::Digest,
+}
+
+pub(super) async fn plan(settings: Settings, run: &Run) -> Result<Plan, Failure> {
+    let event = run.event()?;
+    let (origin, source_url, committed) = match &settings.source {
+        Source::Workspace => {
+            let repository = run.github.repository.as_deref();
+            let commit = event.sha.clone();
+            let committed = match event.committed_at {
+                Some(time) => Some(time),
+                None => time_of_commit(run, commit.as_ref()).await,
+            };
+            let url = repository.map(|name| format!("{}/{name}", run.github.server_url));
+            (Origin::Workspace { commit }, url, committed)
+        }
+        Source::Repository { repository, reference } => {
+            let github = Clients::new(run).github_with(settings.source_token.clone())?;
+            let found = github.repository(repository).await?;
+            let commit = github.commit(&found, reference).await?;
+            let url = format!("{}/{repository}", run.github.server_url);
+            (
+                Origin::Commit { repository: repository.clone(), commit: commit.sha },
+                Some(url),
+                Some(commit.committed_at),
+            )
+        }
+    };
+    // Without a commit nothing can be reproduced, and the present is the truth.
+    let created = committed.unwrap_or_else(|| run.clock.now());
+    let labels = labels(&settings, &origin, source_url.as_deref(), created);
+    let updates = resolve_updates(&settings, run).await?;
+    let engine = Clients::new(run).engine().await?;
+    let hosts: Vec<&str> = settings.tags.iter().map(ImageRef::registry).collect();
+    let existence = Clients::new(run).existence(Some(&engine), &hosts)?;
+    let present = if settings.skip_if_exists { present(&settings.tags, &existence).await? } else { None };
+    Ok(Plan { origin, updates, labels, epoch: created.as_second(), present, settings, engine, existence })
+}
+
+/// What is known of the source, and what the user says, which wins.
+fn labels(settings: &Settings, origin: &Origin, source: Option<&str>, created: jiff::Timestamp) -> Labels {
+    let mut labels = Labels::of(&LabelSource {
+        revision: origin.commit(),
+        source,
+        created: Some(created),
+        ..LabelSource::default()
+    });
+    for (key, value) in &settings.labels {
+        labels.set(key, value);
+    }
+    labels
+}
+
+/// The commit's time as GitHub knows it. A build must not fail for want of a label: without an answer there is none.
+async fn time_of_commit(run: &Run, commit: Option<&CommitSha>) -> Option<jiff::Timestamp> {
+    let repository: RepositoryName = run.github.repository.as_deref()?.parse().ok()?;
+    let (github, commit) = (Clients::new(run).github().ok()?, commit?);
+    let asked = async { github.commit(&github.repository(&repository).await?, commit.as_str()).await };
+    match asked.await {
+        Ok(found) => Some(found.committed_at),
+        Err(error) => {
+            let why = Failure::from(error).explained();
+            run.log.warn("Commit time unknown", format!("the image is labelled with the present time: {why}"));
+            None
+        }
+    }
+}
+
+async fn resolve_updates(settings: &Settings, run: &Run) -> Result<Vec<ResolvedUpdate>, Failure> {
+    let mut resolved = Vec::new();
+    for update in &settings.updates {
+        resolved.push(match update {
+            Update::Replace { file, pattern, text } => {
+                ResolvedUpdate::Replace { file: file.clone(), pattern: pattern.clone(), text: text.clone() }
+            }
+            Update::GoModule { module, commit } => {
+                let repository = repository_on_this_server(module, run)?;
+                let own = run.github.repository.as_deref() == Some(repository.as_str());
+                let token = settings.source_token.clone().filter(|_| !own);
+                let github = Clients::new(run).github_with(token)?;
+                let found = github.commit(&github.repository(&repository).await?, commit).await?;
+                let module = module.parse().map_err(wrong_module)?;
+                ResolvedUpdate::GoModule { module, commit: found.sha, committed_at: found.committed_at }
+            }
+        });
+    }
+    Ok(resolved)
+}
+
+fn wrong_module(error: impl std::error::Error + Send + Sync + 'static) -> Failure {
+    Failure::input("update_reference names a Go module that cannot be used", "Give the module's path as go.mod has it.")
+        .caused_by(error)
+}
+
+/// A pseudo-version needs the commit's time, which only the module's own server knows.
+fn repository_on_this_server(module: &str, run: &Run) -> Result<RepositoryName, Failure> {
+    let server = run.github.server_url.trim_start_matches("https://").trim_start_matches("http://");
+    let found = repository_of_module(module).filter(|(host, _)| *host == server);
+    found.and_then(|(_, path)| path.parse().ok()).ok_or_else(|| {
+        Failure::input(
+            format!("update_reference names the Go module '{module}', which is not on {server}"),
+            format!("Only modules whose path begins with {server}/owner/repo can be pointed at a commit."),
+        )
+    })
+}
+
+/// All tags, or nothing: one that is missing is reason enough to build.
+async fn present(tags: &[ImageRef], existence: &Existence) -> Result<Option<Present>, Failure> {
+    let mut first = None;
+    for tag in tags {
+        match Box::pin(existence.image_digest(tag)).await? {
+            Some(digest) => {
+                first = first.or(Some(Present { image: tag.clone(), digest }));
+            }
+            None => return Ok(None),
+        }
+    }
+    Ok(first)
+}
+
+impl Origin {
+    /// The commit that is built, when known.
+    pub(super) fn commit(&self) -> Option<&CommitSha> {
+        match self {
+            Self::Workspace { commit } => commit.as_ref(),
+            Self::Commit { commit, .. } => Some(commit),
+        }
+    }
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Workspace { commit: Some(commit) } => write!(f, "the workspace at {}", commit.short()),
+            Self::Workspace { commit: None } => f.write_str("the workspace"),
+            Self::Commit { repository, commit } => write!(f, "{repository} at {}", commit.short()),
+        }
+    }
+}
+
+impl fmt::Display for ResolvedUpdate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::GoModule { module, commit, committed_at } => {
+                write!(f, "require {module} {} in go.mod", module.pseudo_version(commit, *committed_at))
+            }
+            Self::Replace { file, pattern, text } => write!(f, "replace /{pattern}/ in {file} by '{text}'"),
+        }
+    }
+}
+
+impl fmt::Display for Plan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(Present { image, digest }) = &self.present {
+            return write!(f, "skip: {image} is in the registry already ({digest})");
+        }
+        let settings = &self.settings;
+        write!(f, "build {} with {}", self.origin, settings.context.join(&settings.file).display())?;
+        for update in &self.updates {
+            write!(f, "\nfirst {update}")?;
+        }
+        if let Some(target) = &settings.target {
+            write!(f, "\nstage {target}")?;
+        }
+        for (key, value) in self.labels.iter() {
+            write!(f, "\nlabel {key}={value}")?;
+        }
+        if let Some(command) = &settings.smoke {
+            write!(f, "\nrun {command:?} in the image")?;
+        }
+        if let Some(limit) = settings.max_size {
+            write!(f, "\nrefuse more than {limit} bytes")?;
+        }
+        let verb = if settings.push { "push" } else { "name" };
+        settings.tags.iter().try_for_each(|tag| write!(f, "\n{verb} {tag}"))
+    }
+}
+
+/// The failure when a gate refuses the image; nothing was pushed.
+pub(super) fn refused(reason: &'static str, title: &str, message: String) -> Failure {
+    Failure::new(Kind::Gate, reason, title, message)
+}

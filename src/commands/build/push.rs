@@ -1,0 +1,93 @@
+//! Purpose: pushing every tag of one digest, and asking the registry what it has then.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::plan::Plan;
+use super::summary::Report;
+use crate::commands::run::Run;
+use crate::domain::names::Digest;
+use crate::domain::reference::ImageRef;
+use crate::runner::{Failure, Kind, Log};
+use crate::services::buildkit::Logins;
+use crate::services::engine::TransferStep;
+
+/// Pushes every tag and asks the registry what it now has. All tags must be one digest.
+pub(super) async fn push(plan: &Plan, run: &Run, logins: &Logins, report: &mut Report) -> Result<Digest, Failure> {
+    let group = run.log.group("Push");
+    let mut digest: Option<Digest> = None;
+    for tag in &plan.settings.tags {
+        let began = Instant::now();
+        let reference = tag.to_string();
+        let layers = Layers::default();
+        let steps = |step: &TransferStep| layers.note(&step.status, &run.log);
+        let pushed = plan.engine.push(&reference, logins.for_host(tag.registry()), steps).await?;
+        verify(plan, tag, &pushed).await?;
+        run.log.info(format!("{reference} {pushed} in {:.1} s (layers: {layers})", began.elapsed().as_secs_f64()));
+        report.pushed.push((reference, began.elapsed()));
+        match &digest {
+            Some(first) if *first != pushed => return Err(differs(tag, first, &pushed)),
+            _ => digest = Some(pushed),
+        }
+    }
+    drop(group);
+    digest.ok_or_else(|| Failure::input("push has no tags", "Set `tags`."))
+}
+
+/// What became of the layers of one push. The engine's client does not say which layer a status is about, so that the
+/// statuses are counted and not shown.
+#[derive(Default)]
+struct Layers {
+    pushed: AtomicUsize,
+    present: AtomicUsize,
+}
+
+impl Layers {
+    fn note(&self, status: &str, log: &Log) {
+        let counter = match status {
+            "Pushed" => &self.pushed,
+            "Layer already exists" => &self.present,
+            status if status.starts_with("Mounted from") => &self.present,
+            status if status.starts_with("Retrying") => return log.foreign(status),
+            _ => return,
+        };
+        counter.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+impl std::fmt::Display for Layers {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let (pushed, present) = (self.pushed.load(Ordering::Relaxed), self.present.load(Ordering::Relaxed));
+        write!(f, "{pushed} pushed, {present} already there")
+    }
+}
+
+/// A registry may answer late after a push; it may not answer something else.
+async fn verify(plan: &Plan, tag: &ImageRef, pushed: &Digest) -> Result<(), Failure> {
+    for wait in [1, 2, 4] {
+        match Box::pin(plan.existence.image_digest(tag)).await? {
+            Some(found) if found == *pushed => return Ok(()),
+            Some(found) => return Err(differs(tag, pushed, &found)),
+            None => tokio::time::sleep(Duration::from_secs(wait)).await,
+        }
+    }
+    Err(Failure::new(
+        Kind::Work,
+        "push-unverified",
+        "Push not verified",
+        format!("the registry does not know {tag} after the push"),
+    )
+    .hint("Something may remove tags in this registry, or a proxy in front of it answers from a cache."))
+}
+
+fn differs(tag: &ImageRef, expected: &Digest, found: &Digest) -> Failure {
+    Failure::new(
+        Kind::Work,
+        "digest-mismatch",
+        "Another image under this tag",
+        format!("{tag} should be {expected}, but the registry answers {found}"),
+    )
+    .hint("Another run pushed the same tag at the same time; give concurrent runs tags of their own.")
+}

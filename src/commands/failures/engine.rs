@@ -1,0 +1,70 @@
+//! Purpose: what a Docker Engine's errors mean.
+
+use super::{kind_of, reason};
+use crate::runner::{Failure, Kind};
+use crate::services::engine::EngineError;
+use crate::services::{Classified as _, ErrorClass};
+
+impl From<EngineError> for Failure {
+    fn from(error: EngineError) -> Self {
+        let class = error.class();
+        match &error {
+            EngineError::Endpoint(_) => Self::input(
+                "the engine's endpoint is not usable",
+                "Give `engine` (or DOCKER_HOST) as unix:///path or tcp://host:port.",
+            ),
+            EngineError::NotAnswering { .. } => Self::new(
+                Kind::Upstream,
+                "engine-unavailable",
+                "No Docker Engine",
+                "the Docker Engine cannot be reached",
+            )
+            .hint("Runners without Docker (ubuntu-slim, macOS, Windows) cannot run this command.")
+            .hint("Elsewhere set `engine` or DOCKER_HOST, and check that the socket may be used."),
+            EngineError::TooOld { .. } => Self::new(
+                Kind::Input,
+                "engine-too-old",
+                "Docker Engine too old",
+                "the Docker Engine is too old for this command",
+            )
+            .hint("Update Docker on this runner."),
+            EngineError::NotFound { .. } => {
+                Self::new(Kind::Work, "image-not-found", "Not in the engine", "the Docker Engine does not have it")
+            }
+            EngineError::Denied { .. } => Self::new(
+                Kind::Auth,
+                "engine-forbidden",
+                "Docker Engine refuses",
+                "the Docker Engine does not allow this",
+            )
+            .hint("A proxy or plug-in in front of the engine's socket forbids the request."),
+            // These errors name the action themselves; a message of ours before theirs would say it twice.
+            EngineError::Registry { .. } => of_registry(error.to_string(), class),
+            EngineError::Failed { .. } | EngineError::Broken { .. } | EngineError::NoDigest { .. } => {
+                Self::new(kind_of(class), reason!("engine", class), "Docker Engine failed", error.to_string())
+                    .hint("The engine's own log says more; a step that runs it again may succeed.")
+            }
+        }
+        .caused_by(error)
+    }
+}
+
+fn of_registry(message: String, class: ErrorClass) -> Failure {
+    let title = match class {
+        ErrorClass::Unavailable => "Registry unavailable",
+        _ => "Registry refused",
+    };
+    let failure = Failure::new(kind_of(class), reason!("registry", class), title, message);
+    match class {
+        ErrorClass::Unauthenticated => {
+            failure.hint("Set `registry_username` and `registry_password`, or `role_to_assume` for ECR.")
+        }
+        ErrorClass::Forbidden => failure
+            .hint("On ghcr.io the job needs `permissions: packages: write`, and the package must grant this repository access.")
+            .hint("On ECR the repository must exist and the role must be allowed to push to it."),
+        ErrorClass::NotFound => failure.hint("Create the repository first; registries such as ECR do not make it on push."),
+        ErrorClass::RateLimited => failure.hint("Log in: registries limit anonymous clients first."),
+        ErrorClass::Unavailable => failure.hint("The registry did not answer, however often it was asked; try again later."),
+        ErrorClass::Invalid | ErrorClass::Failed => failure,
+    }
+}

@@ -1,0 +1,32 @@
+//! Purpose: one file or folder per command, each registered here and nowhere else.
+
+use framework::{Command as _, Descriptor};
+
+pub mod build;
+mod cloud;
+pub mod config;
+pub mod deploy;
+mod entry;
+mod failures;
+pub mod framework;
+pub mod generated;
+mod help;
+pub mod resolve;
+pub mod run;
+pub mod shared;
+pub mod tags;
+mod upstream;
+
+pub use entry::main;
+
+/// Every command, in the order in which people meet them.
+#[must_use]
+pub fn all() -> Vec<Descriptor> {
+    vec![
+        tags::NameImage::descriptor(),
+        resolve::ChooseImage::descriptor(),
+        build::Build::descriptor(),
+        deploy::Deploy::descriptor(),
+        config::ShowConfig::descriptor(),
+    ]
+}

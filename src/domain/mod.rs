@@ -1,0 +1,27 @@
+//! Purpose: every decision, as pure functions over plain data.
+//!
+//! Nothing here performs I/O, awaits, reads the clock or the environment, or draws a random number; what a
+//! decision needs is handed in. That is what lets the tests run each of them a million times.
+
+pub mod build_event;
+pub mod build_log;
+pub mod diagnosis;
+pub mod dockerfile;
+pub mod ecs;
+pub mod event;
+pub mod globs;
+pub mod go_module;
+pub mod health;
+pub mod ignore;
+pub mod ladder;
+pub mod markdown;
+pub mod names;
+pub mod reference;
+pub mod rollout;
+pub mod shell;
+pub mod slug;
+pub mod tags;
+pub mod task_definition;
+pub mod update;
+pub mod version;
+pub mod version_file;

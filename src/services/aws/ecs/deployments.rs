@@ -1,0 +1,100 @@
+//! Purpose: service deployments: listed, looked at, taken back, stopped.
+
+use std::collections::BTreeMap;
+
+use aws_sdk_ecs::types as sdk;
+use jiff::Timestamp;
+
+use super::super::{AwsError, Call};
+use super::{Ecs, convert, said};
+use crate::domain::ecs::ServiceDeployment;
+use crate::services::http::{Repeat, RetryPolicy};
+
+/// Most deployments or revisions that one call describes (API reference).
+const DEPLOYMENTS_PER_CALL: usize = 20;
+
+impl Ecs {
+    /// The service's deployments created after `since`, the newest first, at most one page of them.
+    ///
+    /// # Errors
+    /// [`AwsError`]; tried twice only, because emulators that do not know the call fail in their own ways.
+    pub async fn deployments(
+        &self,
+        service: &str,
+        since: Option<Timestamp>,
+    ) -> Result<Vec<ServiceDeployment>, AwsError> {
+        let call = Call::new("ecs", "ListServiceDeployments", self.object(service));
+        let created = since.map(|since| sdk::CreatedAt::builder().after(convert::date_time(since)).build());
+        let request = || {
+            let request = self.client.list_service_deployments().cluster(&self.cluster).service(service);
+            request.set_created_at(created.clone()).max_results(100).send()
+        };
+        let policy = RetryPolicy { attempts: 2, ..RetryPolicy::default() };
+        let answer = self.session.send_with(policy, Repeat::Always, &call, request).await?;
+        let mut found: Vec<ServiceDeployment> =
+            answer.service_deployments.into_iter().flatten().map(convert::brief).collect();
+        found.sort_by_key(|deployment| std::cmp::Reverse(deployment.created_at));
+        Ok(found)
+    }
+
+    /// Service deployments by ARN.
+    ///
+    /// # Errors
+    /// [`AwsError`].
+    pub async fn describe_deployments(&self, arns: &[String]) -> Result<Vec<ServiceDeployment>, AwsError> {
+        let call = Call::new("ecs", "DescribeServiceDeployments", said(arns));
+        let mut found = Vec::new();
+        for arns in arns.chunks(DEPLOYMENTS_PER_CALL) {
+            let request =
+                || self.client.describe_service_deployments().set_service_deployment_arns(Some(arns.to_vec())).send();
+            let answer = self.session.send(Repeat::Always, &call, request).await?;
+            found.extend(answer.service_deployments.into_iter().flatten().map(convert::service_deployment));
+        }
+        Ok(found)
+    }
+
+    /// The task definition of each of these service revisions.
+    ///
+    /// # Errors
+    /// [`AwsError`].
+    pub async fn task_definitions_of(&self, revisions: &[String]) -> Result<BTreeMap<String, String>, AwsError> {
+        let call = Call::new("ecs", "DescribeServiceRevisions", said(revisions));
+        let mut found = BTreeMap::new();
+        for arns in revisions.chunks(DEPLOYMENTS_PER_CALL) {
+            let request =
+                || self.client.describe_service_revisions().set_service_revision_arns(Some(arns.to_vec())).send();
+            let answer = self.session.send(Repeat::Always, &call, request).await?;
+            let revisions = answer.service_revisions.into_iter().flatten();
+            found.extend(
+                revisions.filter_map(|revision| Some((revision.service_revision_arn?, revision.task_definition?))),
+            );
+        }
+        Ok(found)
+    }
+
+    /// Asks ECS to take a deployment back.
+    ///
+    /// # Errors
+    /// [`AwsError`].
+    pub async fn roll_back_deployment(&self, arn: &str) -> Result<(), AwsError> {
+        let call = Call::new("ecs", "StopServiceDeployment", format!("service deployment {arn}"));
+        let request = || {
+            let request = self.client.stop_service_deployment().service_deployment_arn(arn);
+            request.stop_type(sdk::StopServiceDeploymentStopType::Rollback).send()
+        };
+        self.session.send(Repeat::Always, &call, request).await.map(drop)
+    }
+
+    /// Asks ECS to stop a deployment and leave the service as it is.
+    ///
+    /// # Errors
+    /// [`AwsError`].
+    pub async fn abort_deployment(&self, arn: &str) -> Result<(), AwsError> {
+        let call = Call::new("ecs", "StopServiceDeployment", format!("service deployment {arn}"));
+        let request = || {
+            let request = self.client.stop_service_deployment().service_deployment_arn(arn);
+            request.stop_type(sdk::StopServiceDeploymentStopType::Abort).send()
+        };
+        self.session.send(Repeat::Always, &call, request).await.map(drop)
+    }
+}

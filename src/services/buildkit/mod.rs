@@ -1,0 +1,129 @@
+//! Purpose: a BuildKit client: builds a Dockerfile with an engine's embedded BuildKit or with a BuildKit daemon.
+//!
+//! ```ignore
+//! let engine = Engine::connect("/var/run/docker.sock").await?;
+//! let builder = Builder::for_engine(&engine);
+//! let (events, mut progress) = tokio::sync::mpsc::channel(256);
+//! let request = BuildRequest { tags: vec!["ghcr.io/acme/app:v1".into()], ..BuildRequest::new(LocalSource::new("/src")) };
+//! let logins = Logins::none().with("ghcr.io", login);
+//! let mut log = BuildLog::default();
+//! let build = builder.build(&request, &logins, events);
+//! tokio::pin!(build);
+//! let built = loop {
+//!     tokio::select! {
+//!         result = &mut build => break result,
+//!         Some(event) = progress.recv() => for action in log.event(&event) { print(action) },
+//!     }
+//! };
+//! while let Ok(event) = progress.try_recv() { for action in log.event(&event) { print(action) } }
+//! ```
+//!
+//! - Dropping the future of [`Builder::build`] cancels the build on the daemon.
+//! - Events are sent with back-pressure: whoever stops receiving without closing the channel never gets the result;
+//!   closing the receiver is fine.
+//! - Nothing is tried twice here: a build is not idempotent in time. Registry failures inside it are BuildKit's to retry.
+
+mod connection;
+mod error;
+mod failure;
+mod progress;
+mod request;
+mod session;
+mod solve;
+mod sources;
+
+pub use error::{BuildError, FailedVertex};
+pub use request::{
+    BuildRequest, BuildSecret, Built, CacheUse, Dockerfile, LocalSource, Logins, Output, Pull, RunNetwork, SecretValue,
+};
+
+use bollard_buildkit_proto::moby::buildkit::v1::InfoRequest;
+use tokio::sync::mpsc;
+
+use crate::domain::build_event::BuildEvent;
+use crate::services::engine::{Endpoint, Engine, Store};
+
+/// The way to a BuildKit.
+#[derive(Debug, Clone)]
+enum Transport {
+    /// Inside an engine, behind its socket.
+    Engine {
+        /// The engine's own endpoint.
+        endpoint: Endpoint,
+        /// Its newest API version.
+        api: (u32, u32),
+        /// How it stores images.
+        store: Store,
+    },
+    /// A daemon of its own that speaks gRPC.
+    BuildKit(Endpoint),
+}
+
+impl Transport {
+    fn endpoint(&self) -> &Endpoint {
+        match self {
+            Self::Engine { endpoint, .. } | Self::BuildKit(endpoint) => endpoint,
+        }
+    }
+
+    fn is_engine(&self) -> bool {
+        matches!(self, Self::Engine { .. })
+    }
+
+    fn store(&self) -> Option<Store> {
+        match self {
+            Self::Engine { store, .. } => Some(*store),
+            Self::BuildKit(_) => None,
+        }
+    }
+}
+
+/// A BuildKit that can be asked to build.
+#[derive(Debug, Clone)]
+pub struct Builder {
+    transport: Transport,
+}
+
+impl Builder {
+    /// The BuildKit inside an engine.
+    #[must_use]
+    pub fn for_engine(engine: &Engine) -> Self {
+        let info = engine.info();
+        let endpoint = engine.endpoint().clone();
+        Self { transport: Transport::Engine { endpoint, api: info.api(), store: info.store } }
+    }
+
+    /// A BuildKit daemon at `unix:///path` or `tcp://host:port`.
+    ///
+    /// # Errors
+    /// [`BuildError::Endpoint`].
+    pub fn at(endpoint: &str) -> Result<Self, BuildError> {
+        Ok(Self { transport: Transport::BuildKit(endpoint.parse()?) })
+    }
+
+    /// The version of BuildKit, when it tells (0.11 and newer do).
+    ///
+    /// # Errors
+    /// [`BuildError::Unreachable`].
+    pub async fn version(&self) -> Result<Option<String>, BuildError> {
+        let mut control = connection::control(connection::connect(&self.transport).await?);
+        match control.info(InfoRequest {}).await {
+            Ok(info) => Ok(info.into_inner().buildkit_version.map(|version| version.version)),
+            Err(status) if status.code() == tonic::Code::Unimplemented => Ok(None),
+            Err(status) => Err(failure::of_call(status, &self.transport, "does not answer")),
+        }
+    }
+
+    /// Builds, reporting what happens through `events`, until the result is where `request.output` wants it.
+    ///
+    /// # Errors
+    /// [`BuildError::Failed`] when the work failed, anything else when it could not be done.
+    pub async fn build(
+        &self,
+        request: &BuildRequest,
+        logins: &Logins,
+        events: mpsc::Sender<BuildEvent>,
+    ) -> Result<Built, BuildError> {
+        Box::pin(solve::build(&self.transport, request, logins, events)).await
+    }
+}

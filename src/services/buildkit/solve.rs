@@ -1,0 +1,240 @@
+//! Purpose: one build from request to result.
+
+use std::collections::{BTreeMap, HashMap};
+use std::hash::{BuildHasher as _, Hasher as _};
+use std::time::Duration;
+
+use bollard_buildkit_proto::moby::buildkit::v1::{
+    CacheOptions, Exporter, SolveRequest, SolveResponse, StatusRequest, StatusResponse,
+};
+use futures_util::{StreamExt as _, TryStreamExt as _};
+use tokio::sync::mpsc;
+use tonic::{Status, Streaming};
+
+use super::connection;
+use super::progress::Progress;
+use super::session::{FileFault, Files, Services, Session};
+use super::sources::Sources;
+use super::{BuildError, BuildRequest, Built, CacheUse, Logins, Output, Pull, RunNetwork, Transport, failure};
+use crate::domain::build_event::{BuildEvent, BuildWarning};
+use crate::domain::names::Digest;
+use crate::domain::reference::ImageRef;
+use crate::services::engine::Store;
+
+/// Quiet time after the result, after which no more status is expected.
+const LAST_STATUS: Duration = Duration::from_secs(3);
+
+/// Runs the build.
+pub(super) async fn build(
+    transport: &Transport,
+    request: &BuildRequest,
+    logins: &Logins,
+    events: mpsc::Sender<BuildEvent>,
+) -> Result<Built, BuildError> {
+    check(transport, request)?;
+    let sources = Sources::of(request)?;
+    let mut control = connection::control(connection::connect(transport).await?);
+    let files = Files::new(sources.folders.clone());
+    let services = Services::new(files.clone(), logins, &request.secrets);
+    let session = Session::open(control.clone(), new_id(), &sources.shared_key, services)
+        .await
+        .map_err(|status| failure::of_call(status, transport, "refuses the session"))?;
+    if let Some(warning) = unheard(transport, request) {
+        // Nobody has to listen.
+        let _ = events.send(BuildEvent::Warning(warning)).await;
+    }
+    let reference = new_id();
+    let solve = solve_request(transport, request, &sources.filename, reference.clone(), session.id());
+    let mut progress = Progress::new(sources.shown.clone());
+    let mut watched = control.clone();
+    let watch = async move {
+        let status = watched.status(StatusRequest { r#ref: reference }).await;
+        status.map(tonic::Response::into_inner)
+    };
+    let solved = run(control.solve(solve), watch, &mut progress, &events).await;
+    drop(session);
+    match solved {
+        Ok(response) => Ok(built(transport, &request.output, response)),
+        Err(status) => Err(match files.fault(&status) {
+            Some(FileFault { path, source }) => BuildError::Context { path, source },
+            None => failure::of_solve(&status, &mut progress, transport, &sources.dockerfile().await),
+        }),
+    }
+}
+
+/// Awaits the result while the status stream is turned into events, and then the rest of that stream.
+async fn run(
+    solve: impl Future<Output = Result<tonic::Response<SolveResponse>, Status>>,
+    watch: impl Future<Output = Result<Streaming<StatusResponse>, Status>>,
+    progress: &mut Progress,
+    events: &mpsc::Sender<BuildEvent>,
+) -> Result<SolveResponse, Status> {
+    // A status stream that fails is no failure of the build: the result says how that went.
+    let statuses = futures_util::stream::once(watch).try_flatten();
+    tokio::pin!(solve, statuses);
+    let mut solved = None;
+    let mut watching = true;
+    loop {
+        let status = match &solved {
+            None => tokio::select! {
+                result = &mut solve => {
+                    solved = Some(result);
+                    continue;
+                }
+                status = statuses.next(), if watching => status,
+            },
+            Some(_) if watching => tokio::time::timeout(LAST_STATUS, statuses.next()).await.unwrap_or_default(),
+            Some(_) => None,
+        };
+        if let Some(Ok(status)) = status {
+            for event in progress.take(status) {
+                // Nobody has to listen.
+                let _ = events.send(event).await;
+            }
+            continue;
+        }
+        watching = false;
+        if let Some(result) = solved {
+            return result.map(tonic::Response::into_inner);
+        }
+    }
+}
+
+/// Refuses what would be understood as something else: the builder takes these values as comma-separated lists.
+fn check(transport: &Transport, request: &BuildRequest) -> Result<(), BuildError> {
+    let invalid = |message: String| Err(BuildError::Invalid(message));
+    if request.output == Output::EngineStore && !transport.is_engine() {
+        return invalid(format!("the builder at {} has no engine that could keep the image", transport.endpoint()));
+    }
+    for tag in &request.tags {
+        if let Err(error) = tag.parse::<ImageRef>() {
+            return invalid(error.to_string());
+        }
+    }
+    for (name, address) in &request.add_hosts {
+        if name.is_empty() || address.is_empty() || name.contains(['=', ',', '"']) || address.contains([',', '"']) {
+            return invalid(format!("'{name}={address}' is not a host name and its address"));
+        }
+    }
+    match &request.cache {
+        CacheUse::NotForStages(stages) if stages.is_empty() || stages.iter().any(|stage| stage.contains(',')) => {
+            invalid("the stages that are not cached must be named, each by its own name".to_owned())
+        }
+        _ => Ok(()),
+    }
+}
+
+/// What the request asks for and the builder would silently not do.
+fn unheard(transport: &Transport, request: &BuildRequest) -> Option<BuildWarning> {
+    let Transport::Engine { api, .. } = transport else {
+        return None;
+    };
+    (request.shm_size.is_some() && *api < SHM_SIZE).then(|| BuildWarning {
+        short: "the size of /dev/shm is not changed: this engine's builder is too old (23.0 is needed)".to_owned(),
+        detail: Vec::new(),
+        url: None,
+        location: None,
+    })
+}
+
+/// The API version of the first engine whose builder knows `shm-size` (23.0, BuildKit 0.10).
+const SHM_SIZE: (u32, u32) = (1, 42);
+
+fn solve_request(
+    transport: &Transport,
+    request: &BuildRequest,
+    filename: &str,
+    reference: String,
+    session: &str,
+) -> SolveRequest {
+    let exporter = exporter(request);
+    let host_network = request.network == RunNetwork::Host;
+    SolveRequest {
+        r#ref: reference,
+        session: session.to_owned(),
+        frontend: "dockerfile.v0".to_owned(),
+        frontend_attrs: frontend_attributes(transport, request, filename),
+        cache: Some(CacheOptions::default()),
+        entitlements: if host_network { vec!["network.host".to_owned()] } else { Vec::new() },
+        // Before BuildKit 0.13 there was room for one exporter only, in these fields.
+        exporter_deprecated: exporter.as_ref().map(|exporter| exporter.r#type.clone()).unwrap_or_default(),
+        exporter_attrs_deprecated: exporter.as_ref().map(|exporter| exporter.attrs.clone()).unwrap_or_default(),
+        exporters: exporter.into_iter().collect(),
+        ..SolveRequest::default()
+    }
+}
+
+fn exporter(request: &BuildRequest) -> Option<Exporter> {
+    match request.output {
+        Output::Nothing => None,
+        Output::EngineStore => {
+            let mut attrs = HashMap::new();
+            if !request.tags.is_empty() {
+                attrs.insert("name".to_owned(), request.tags.join(","));
+            }
+            Some(Exporter { r#type: "moby".to_owned(), attrs })
+        }
+    }
+}
+
+/// The frontend's options (`frontend/dockerui` and `docs/reference/buildctl.md` of BuildKit).
+fn frontend_attributes(transport: &Transport, request: &BuildRequest, filename: &str) -> HashMap<String, String> {
+    let mut attributes = HashMap::from([("filename".to_owned(), filename.to_owned())]);
+    let mut set = |key: &str, value: String| drop(attributes.insert(key.to_owned(), value));
+    if let Some(target) = &request.target {
+        set("target", target.clone());
+    }
+    if let Some(platform) = &request.platform {
+        set("platform", platform.clone());
+    }
+    for (name, value) in &request.build_args {
+        set(&format!("build-arg:{name}"), value.clone());
+    }
+    for (name, value) in &request.labels {
+        set(&format!("label:{name}"), value.clone());
+    }
+    match &request.cache {
+        CacheUse::All => {}
+        CacheUse::Nothing => set("no-cache", String::new()),
+        CacheUse::NotForStages(stages) => set("no-cache", stages.join(",")),
+    }
+    match (request.pull, transport.is_engine()) {
+        (Pull::Always, _) => set("image-resolve-mode", "pull".to_owned()),
+        (Pull::IfMissing, true) => set("image-resolve-mode", "local".to_owned()),
+        (Pull::IfMissing, false) => {}
+    }
+    if !request.add_hosts.is_empty() {
+        let hosts: Vec<_> = request.add_hosts.iter().map(|(name, address)| format!("{name}={address}")).collect();
+        set("add-hosts", hosts.join(","));
+    }
+    match request.network {
+        RunNetwork::Sandbox => {}
+        RunNetwork::Host => set("force-network-mode", "host".to_owned()),
+        RunNetwork::None => set("force-network-mode", "none".to_owned()),
+    }
+    if let Some(bytes) = request.shm_size {
+        set("shm-size", bytes.to_string());
+    }
+    attributes
+}
+
+/// What the exporter's answer means, which depends on how the engine stores images.
+fn built(transport: &Transport, output: &Output, response: SolveResponse) -> Built {
+    let response: BTreeMap<String, String> = response.exporter_response.into_iter().collect();
+    let digest = |key: &str| -> Option<Digest> { response.get(key)?.parse().ok() };
+    let main = digest("containerimage.digest");
+    let config = digest("containerimage.config.digest");
+    let (config_digest, manifest_digest) = match transport.store() {
+        Some(Store::Graph) => (config.or(main.clone()), None),
+        _ => (config, main.clone()),
+    };
+    let stored = *output == Output::EngineStore;
+    let image_id = main.filter(|_| stored).map(|digest| digest.to_string());
+    Built { image_id, config_digest, manifest_digest, response }
+}
+
+/// A fresh identifier: unique, not secret. The standard library's hash keys are the randomness.
+fn new_id() -> String {
+    let word = || std::hash::RandomState::new().build_hasher().finish();
+    format!("{:016x}{:016x}", word(), word())
+}

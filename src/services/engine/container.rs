@@ -1,0 +1,109 @@
+//! Purpose: containers that run one command to its end and leave nothing behind.
+
+use bollard::container::LogOutput;
+use bollard::models::{ContainerCreateBody, HostConfig};
+use bollard::query_parameters::{
+    AttachContainerOptions, CreateContainerOptions, RemoveContainerOptions, StartContainerOptions, WaitContainerOptions,
+};
+use futures_util::StreamExt as _;
+
+use super::answer::failed;
+use super::{Engine, EngineError, Exit, OneShot};
+use crate::domain::build_event::LogStream;
+
+impl Engine {
+    /// Runs a container to its end, handing over what it writes as it comes, and removes it in every case.
+    ///
+    /// # Errors
+    /// [`EngineError::NotFound`] when the engine has no such image, [`EngineError::Failed`] when it cannot start.
+    pub async fn run(
+        &self,
+        container: &OneShot,
+        output: impl Fn(LogStream, &[u8]) + Send + Sync,
+    ) -> Result<Exit, EngineError> {
+        let created = self.docker.create_container(None::<CreateContainerOptions>, body(container)).await;
+        let id = created.map_err(|error| failed("creating a container".to_owned(), &container.image, error))?.id;
+        let removal = Removal { engine: self.clone(), id: Some(id.clone()) };
+        let result = self.run_created(&id, output).await;
+        removal.now().await;
+        result
+    }
+
+    async fn run_created(
+        &self,
+        id: &str,
+        output: impl Fn(LogStream, &[u8]) + Send + Sync,
+    ) -> Result<Exit, EngineError> {
+        let failed = |error| failed("running a container".to_owned(), id, error);
+        let attach =
+            AttachContainerOptions { stream: true, stdout: true, stderr: true, ..AttachContainerOptions::default() };
+        // Attached before the start, so that not even the first line is lost.
+        let mut attached = self.docker.attach_container(id, Some(attach)).await.map_err(failed)?;
+        self.docker.start_container(id, None::<StartContainerOptions>).await.map_err(failed)?;
+        while let Some(written) = attached.output.next().await {
+            match written.map_err(failed)? {
+                LogOutput::StdErr { message } => output(LogStream::Error, &message),
+                LogOutput::StdOut { message } | LogOutput::Console { message } => {
+                    output(LogStream::Output, &message);
+                }
+                LogOutput::StdIn { .. } => {}
+            }
+        }
+        let mut waited = std::pin::pin!(self.docker.wait_container(id, None::<WaitContainerOptions>));
+        let code = match waited.next().await {
+            Some(Ok(ended)) => ended.status_code,
+            // bollard calls every exit code but 0 an error.
+            Some(Err(bollard::errors::Error::DockerContainerWaitError { code, .. })) => code,
+            Some(Err(error)) => return Err(failed(error)),
+            None => {
+                return Err(EngineError::NotFound { object: format!("container {id}") });
+            }
+        };
+        let state = self.docker.inspect_container(id, None::<bollard::query_parameters::InspectContainerOptions>).await;
+        let state = state.map_err(failed)?.state;
+        Ok(Exit { code, out_of_memory: state.and_then(|state| state.oom_killed).unwrap_or_default() })
+    }
+
+    async fn remove_container(&self, id: &str) {
+        let options = RemoveContainerOptions { force: true, v: true, ..RemoveContainerOptions::default() };
+        // A container that is gone is what was wanted; one that cannot be removed is the engine's to report.
+        let _ = self.docker.remove_container(id, Some(options)).await;
+    }
+}
+
+/// Removes the container even when whoever waits for it is dropped.
+struct Removal {
+    engine: Engine,
+    id: Option<String>,
+}
+
+impl Removal {
+    async fn now(mut self) {
+        if let Some(id) = self.id.take() {
+            self.engine.remove_container(&id).await;
+        }
+    }
+}
+
+impl Drop for Removal {
+    fn drop(&mut self) {
+        if let (Some(id), Ok(runtime)) = (self.id.take(), tokio::runtime::Handle::try_current()) {
+            let engine = self.engine.clone();
+            runtime.spawn(async move { engine.remove_container(&id).await });
+        }
+    }
+}
+
+fn body(container: &OneShot) -> ContainerCreateBody {
+    let environment = container.environment.iter().map(|(key, value)| format!("{key}={value}")).collect();
+    ContainerCreateBody {
+        image: Some(container.image.clone()),
+        cmd: (!container.command.is_empty()).then(|| container.command.clone()),
+        entrypoint: container.entrypoint.clone(),
+        env: Some(environment),
+        attach_stdout: Some(true),
+        attach_stderr: Some(true),
+        host_config: Some(HostConfig { network_mode: container.network.clone(), ..HostConfig::default() }),
+        ..ContainerCreateBody::default()
+    }
+}

@@ -1,0 +1,101 @@
+//! Purpose: pull requests, and what a person may do in a repository.
+
+use serde::Deserialize;
+
+use super::pages::Pages;
+use super::route::Route;
+use super::{Asked, GithubClient, GithubError, Repository};
+use crate::domain::names::{BranchName, CommitSha, RepositoryName};
+
+/// A pull request.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct PullRequest {
+    /// Its number.
+    pub number: u64,
+    /// `open` or `closed`.
+    pub state: String,
+    /// Whether it is a draft.
+    #[serde(default)]
+    pub draft: bool,
+    /// Whether it was merged; listings do not say.
+    #[serde(default)]
+    pub merged: bool,
+    /// Where its commits are.
+    pub head: PullRequestSide,
+    /// Where they are to go.
+    pub base: PullRequestSide,
+}
+
+/// One side of a pull request.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct PullRequestSide {
+    /// The branch.
+    #[serde(rename = "ref")]
+    pub branch: BranchName,
+    /// The commit.
+    pub sha: CommitSha,
+    /// The repository; `None` when the fork is gone.
+    #[serde(rename = "repo", deserialize_with = "full_name")]
+    pub repository: Option<RepositoryName>,
+}
+
+fn full_name<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<RepositoryName>, D::Error> {
+    #[derive(Deserialize)]
+    struct Body {
+        full_name: RepositoryName,
+    }
+    Ok(Option::<Body>::deserialize(deserializer)?.map(|body| body.full_name))
+}
+
+/// What a person may do in a repository, the highest of all their grants (GitHub's REST description, "get repository
+/// permissions for a user": `maintain` counts as `write`, `triage` as `read`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Permission {
+    /// Nothing, or only what everybody may.
+    None,
+    /// Read.
+    Read,
+    /// Push.
+    Write,
+    /// Everything.
+    Admin,
+}
+
+impl GithubClient {
+    /// A pull request by its number.
+    ///
+    /// # Errors
+    /// Class `NotFound` when there is none of that number.
+    pub async fn pull_request(&self, repository: &Repository, number: u64) -> Result<PullRequest, GithubError> {
+        let asked = Asked::new("pull request", format!("#{number} of {}", repository.name));
+        let route = Route::of(&repository.name).words("/pulls").name(&number.to_string());
+        self.read(&asked, &route).await
+    }
+
+    /// The open pull requests whose head is `branch` of the account `owner`: for a fork, the fork's owner.
+    #[must_use]
+    pub fn open_pull_requests(&self, repository: &Repository, owner: &str, branch: &BranchName) -> Pages<PullRequest> {
+        let asked = Asked::new("open pull requests", format!("from '{owner}:{branch}' to {}", repository.name));
+        let route = Route::of(&repository.name)
+            .words("/pulls")
+            .query("state", "open")
+            .query("head", &format!("{owner}:{branch}"));
+        Pages::new(self, asked, route)
+    }
+
+    /// What `user` may do in a repository.
+    ///
+    /// # Errors
+    /// Class `NotFound` when there is no such user. No error means "nothing": deny on every one.
+    pub async fn permission(&self, repository: &Repository, user: &str) -> Result<Permission, GithubError> {
+        #[derive(Deserialize)]
+        struct Body {
+            permission: Permission,
+        }
+        let asked = Asked::new("permission", format!("of '{user}' in {}", repository.name));
+        let route = Route::of(&repository.name).words("/collaborators").name(user).words("/permission");
+        let body: Body = self.read(&asked, &route).await?;
+        Ok(body.permission)
+    }
+}
