@@ -1,7 +1,7 @@
 //! Purpose: the straight path against moto, a third party's opinion of ECS.
 //!
-//! Needs a moto server whose address is in LANDFALL_TEST_MOTO, started with MOTO_ECS_SERVICE_RUNNING=2 so that a
-//! service of two tasks counts as stable; `make test` starts one.
+//! Needs a moto server whose address is in LANDFALL_TEST_MOTO, started with MOTO_ECS_SERVICE_RUNNING=1 so that a
+//! service of one task counts as stable; `make test` starts one.
 
 use serde_json::{Value, json};
 
@@ -12,7 +12,7 @@ use crate::support::Landfall;
 fn moto() -> String {
     std::env::var("LANDFALL_TEST_MOTO").expect(
         "LANDFALL_TEST_MOTO must name a moto server: run `make test`, or `pip install 'moto[server,ecs,ecr]'`, \
-         `MOTO_ECS_SERVICE_RUNNING=2 moto_server -p 5005` and set LANDFALL_TEST_MOTO=http://127.0.0.1:5005",
+         `MOTO_ECS_SERVICE_RUNNING=1 moto_server -p 5005` and set LANDFALL_TEST_MOTO=http://127.0.0.1:5005",
     )
 }
 
@@ -29,7 +29,7 @@ async fn call(moto: &str, operation: &str, body: &Value) -> Value {
     answer.json().await.expect("moto answers JSON")
 }
 
-/// A cluster with service `web` of two tasks; gives the names of cluster and family.
+/// A cluster with service `web` of one task; gives the names of cluster and family.
 async fn service(moto: &str) -> (String, String) {
     let (cluster, family) = (format!("prod-{}", std::process::id()), format!("web-{}", std::process::id()));
     let container =
@@ -37,7 +37,7 @@ async fn service(moto: &str) -> (String, String) {
     let definition = json!({ "family": family, "containerDefinitions": [container] });
     call(moto, "CreateCluster", &json!({ "clusterName": cluster })).await;
     call(moto, "RegisterTaskDefinition", &definition).await;
-    let service = json!({ "cluster": cluster, "serviceName": "web", "taskDefinition": family, "desiredCount": 2 });
+    let service = json!({ "cluster": cluster, "serviceName": "web", "taskDefinition": family, "desiredCount": 1 });
     call(moto, "CreateService", &service).await;
     (cluster, family)
 }
