@@ -51,8 +51,11 @@ fn of_refusal(
         ErrorClass::Unauthenticated => usual("GitHub refused the token")
             .hint("The token is wrong, expired or revoked; check the secret that it comes from."),
         ErrorClass::Forbidden => usual("GitHub denied access")
-            .hint(format!("Give the token read access to the contents of {}.", repository_of(object)))
-            .hint("For the job's own token that is `permissions: contents: read`."),
+            .hint(format!(
+                "Give the token the permission `{}` for {}; for the job's own token that is a line below `permissions:`.",
+                refusal.asked.permission,
+                repository_of(object)
+            )),
         ErrorClass::RateLimited => {
             let failure = usual("GitHub's rate limit is reached");
             match refusal.limit.and_then(|limit| limit.resets) {

@@ -25,12 +25,20 @@ pub struct Asked {
     pub what: &'static str,
     /// The object: `acme/app`, `'feature/x' of acme/app`.
     pub object: String,
+    /// The permission that a job's own token needs for it, as a workflow writes it: `contents: read`.
+    pub permission: &'static str,
 }
 
 impl Asked {
-    /// Names a question.
+    /// Names a question that `contents: read` is enough for.
     pub fn new(what: &'static str, object: impl Into<String>) -> Self {
-        Self { what, object: object.into() }
+        Self { what, object: object.into(), permission: "contents: read" }
+    }
+
+    /// The same, with another permission that it needs.
+    #[must_use]
+    pub fn needing(self, permission: &'static str) -> Self {
+        Self { permission, ..self }
     }
 }
 

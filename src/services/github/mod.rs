@@ -36,6 +36,7 @@ mod repository;
 mod route;
 #[cfg(test)]
 mod tests;
+mod write;
 
 pub use archive::Extracted;
 pub use error::{Asked, GithubError, RateLimit, Refusal};
