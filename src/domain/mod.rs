@@ -5,6 +5,7 @@
 
 pub mod build_event;
 pub mod build_log;
+pub mod comment;
 pub mod diagnosis;
 pub mod dockerfile;
 pub mod ecs;

@@ -53,6 +53,11 @@ impl Server {
         self
     }
 
+    /// Forgets the answers for a path.
+    pub(super) fn forget(&self, path: &str) {
+        self.answers.lock().unwrap().remove(path);
+    }
+
     /// Path and headers of every request.
     pub(super) fn seen(&self) -> Vec<Asked> {
         self.seen.lock().unwrap().clone()

@@ -15,6 +15,10 @@ use super::faults::matches;
 use super::http::{Door, Reply, Request, Skin};
 use super::state::State;
 
+pub mod comments;
+
+pub use comments::{Comment, Delays, Status};
+
 /// The token that stands for a job's own `GITHUB_TOKEN`: writes to `acme/app`, reads what is public.
 pub const TOKEN: &str = "ghs_world";
 
@@ -31,6 +35,7 @@ pub struct Github {
     pub rate: Rate,
     /// Tickets for private archives, good for codeload only.
     pub tickets: Vec<String>,
+    pub delays: Delays,
     pub(super) counter: u64,
 }
 
@@ -41,6 +46,8 @@ pub struct Token {
     pub login: String,
     /// By glob over `owner/name`.
     pub repositories: BTreeMap<String, Access>,
+    /// Permissions that it lacks all the same, as a workflow names them: `statuses`, `pull-requests`.
+    pub lacks: Vec<String>,
 }
 
 /// What a token may do with a repository.
@@ -87,6 +94,7 @@ pub struct Repository {
     pub pulls: BTreeMap<u64, Pull>,
     pub comments: BTreeMap<u64, Comment>,
     pub statuses: Vec<Status>,
+    pub past: comments::Past,
     /// Seeds only: branch to the files of its one commit.
     pub trees: BTreeMap<String, BTreeMap<String, File>>,
     /// Seeds only: branch to a directory on disk whose files are its one commit.
@@ -168,31 +176,12 @@ pub struct Pull {
     pub merged: bool,
 }
 
-/// One comment on an issue or pull request.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct Comment {
-    pub issue: u64,
-    pub author: String,
-    pub body: String,
-    pub created_at: Moment,
-    pub updated_at: Moment,
-}
-
-/// One commit status.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct Status {
-    pub sha: String,
-    pub state: String,
-    pub context: String,
-    pub description: Option<String>,
-    pub target_url: Option<String>,
-}
-
 impl Default for Github {
     fn default() -> Self {
         let own = Token {
             login: "github-actions[bot]".into(),
             repositories: BTreeMap::from([("acme/app".to_owned(), Access::Write)]),
+            lacks: Vec::new(),
         };
         Self {
             prefix: String::new(),
@@ -200,6 +189,7 @@ impl Default for Github {
             tokens: BTreeMap::from([(TOKEN.to_owned(), own)]),
             rate: Rate::default(),
             tickets: Vec::new(),
+            delays: Delays::default(),
             counter: 0,
         }
     }
@@ -368,7 +358,10 @@ fn route(state: &mut State, request: &Request) -> Reply {
             "Request forbidden by administrative rules. Please make sure your request has a User-Agent header",
         );
     }
-    let Some(path) = request.path.strip_prefix(&state.github.prefix.clone()) else {
+    // GraphQL lies beside `/api/v3`, not below it.
+    let beside = request.path == "/api/graphql" && state.github.prefix == "/api/v3";
+    let Some(path) = request.path.strip_prefix(&state.github.prefix.clone()).or_else(|| beside.then_some("/graphql"))
+    else {
         return Reply::unknown(request);
     };
     let segments = Request { path: path.to_owned(), ..request.clone() }.segments();
@@ -388,13 +381,19 @@ fn route(state: &mut State, request: &Request) -> Reply {
     match segments.as_slice() {
         ["rate_limit"] => rate_limit(state),
         ["user"] => user(state, request),
+        ["graphql"] => comments::viewer(state, request),
         ["repos", owner, name, rest @ ..] => {
             let name = format!("{owner}/{name}");
             let access = state.github.access(request.bearer(), &name);
             if access == Access::None || !state.github.repositories.contains_key(&name) {
                 return not_found();
             }
-            if request.method != Method::GET && request.method != Method::HEAD && access < Access::Write {
+            let lacks = |permission| {
+                let token = request.bearer().and_then(|token| state.github.tokens.get(token));
+                token.is_some_and(|token| token.lacks.iter().any(|lacked| lacked == permission))
+            };
+            let is_write = request.method != Method::GET && request.method != Method::HEAD;
+            if is_write && access < Access::Write || comments::permission(&request.method, rest).is_some_and(lacks) {
                 return error(403, "Resource not accessible by integration");
             }
             repository(state, request, &At { name: &name, access }, rest)
@@ -407,32 +406,25 @@ fn repository(state: &mut State, request: &Request, at: &At<'_>, rest: &[&str]) 
     let reads = request.method == Method::GET || request.method == Method::HEAD;
     let found = state.github.repositories[at.name].clone();
     if reads {
+        if let Some(reply) = comments::read(state, request, &found, rest) {
+            return reply;
+        }
         return match rest {
             [] => repository_json(at, &found),
             ["git", "ref", reference @ ..] => git_ref(at, &found, &reference.join("/")),
             ["git", "matching-refs", reference @ ..] => matching_refs(at, &found, &reference.join("/")),
             ["branches"] => paged(request, found.branches.keys().map(|name| branch_json(&found, name)).collect()),
             ["branches", name @ ..] => branch(state, request, at, &found, &name.join("/")),
-            ["commits", reference @ .., "status"] => combined_status(&found, &reference.join("/")),
-            ["commits", reference @ .., "statuses"] => statuses(&found, &reference.join("/")),
             ["commits", sha, "pulls"] => pulls_of(request, at, &found, sha),
             ["commits", reference @ ..] => commit(request, &found, &reference.join("/")),
             ["tarball", reference @ ..] => tarball(state, request, at, &found, &reference.join("/")),
             ["contents", path @ ..] => contents(request, &found, &path.join("/")),
             ["pulls"] => pulls(request, at, &found),
             ["pulls", number] => pull(at, &found, number),
-            ["issues", number, "comments"] => comments(request, &found, number),
-            ["issues", "comments", id] => comment(&found, id),
             _ => Reply::unknown(request),
         };
     }
-    match (request.method.as_str(), rest) {
-        ("POST", ["issues", number, "comments"]) => create_comment(state, request, at, number),
-        ("PATCH", ["issues", "comments", id]) => update_comment(state, request, at, id),
-        ("DELETE", ["issues", "comments", id]) => delete_comment(state, at, id),
-        ("POST", ["statuses", sha]) => create_status(state, request, at, sha),
-        _ => Reply::unknown(request),
-    }
+    comments::write(state, request, at, rest).unwrap_or_else(|| Reply::unknown(request))
 }
 
 /// An error as GitHub writes it.
@@ -458,6 +450,7 @@ fn rate_limit(state: &State) -> Reply {
 
 fn user(state: &State, request: &Request) -> Reply {
     match request.bearer().and_then(|token| state.github.tokens.get(token)) {
+        Some(token) if token.login.ends_with("[bot]") => error(403, "Resource not accessible by integration"),
         Some(token) => Reply::json(200, &json!({ "login": token.login, "type": "User" })),
         None => error(401, "Requires authentication"),
     }
@@ -674,137 +667,4 @@ fn paged(request: &Request, all: Vec<Value>) -> Reply {
     }
     let reply = Reply::json(200, &Value::Array(items));
     if links.is_empty() { reply } else { reply.header("link", links.join(", ")) }
-}
-
-fn comment_json(id: u64, comment: &Comment) -> Value {
-    let kind = if comment.author.ends_with("[bot]") { "Bot" } else { "User" };
-    json!({
-        "id": id,
-        "node_id": format!("IC_{id}"),
-        "url": format!("https://api.github.com/comments/{id}"),
-        "html_url": format!("https://github.com/comments/{id}"),
-        "body": comment.body,
-        "user": { "login": comment.author, "type": kind },
-        "author_association": "NONE",
-        "created_at": comment.created_at.to_string(),
-        "updated_at": comment.updated_at.to_string(),
-    })
-}
-
-fn comments(request: &Request, found: &Repository, number: &str) -> Reply {
-    let since = request.query("since").and_then(|text| Moment::try_from(text.to_owned()).ok());
-    let fitting = found.comments.iter().filter(|(_, comment)| {
-        comment.issue.to_string() == number && since.is_none_or(|since| comment.updated_at >= since)
-    });
-    paged(request, fitting.map(|(id, comment)| comment_json(*id, comment)).collect())
-}
-
-fn comment(found: &Repository, id: &str) -> Reply {
-    let known = id.parse().ok().and_then(|id| Some((id, found.comments.get(&id)?)));
-    known.map_or_else(not_found, |(id, comment)| Reply::json(200, &comment_json(id, comment)))
-}
-
-fn comment_body(request: &Request) -> Result<String, Reply> {
-    match request.json()["body"].as_str() {
-        Some(body) if body.chars().count() > 65_536 => {
-            Err(error(422, "Validation Failed: body is too long (maximum is 65536 characters)"))
-        }
-        Some(body) if !body.is_empty() => Ok(body.to_owned()),
-        _ => Err(error(422, "Validation Failed: body is missing")),
-    }
-}
-
-fn create_comment(state: &mut State, request: &Request, at: &At<'_>, number: &str) -> Reply {
-    let Ok(issue) = number.parse() else {
-        return not_found();
-    };
-    let body = match comment_body(request) {
-        Ok(body) => body,
-        Err(reply) => return reply,
-    };
-    let author = request.bearer().map_or_else(String::new, |token| state.github.tokens[token].login.clone());
-    let (now, id) = (state.clock.now(), state.github.next());
-    let comment = Comment { issue, author, body, created_at: now, updated_at: now };
-    let reply = Reply::json(201, &comment_json(id, &comment));
-    state.github.repository(at.name).comments.insert(id, comment);
-    state.wrote(Skin::Github, &format!("create comment {}#{number}", at.name));
-    reply
-}
-
-fn update_comment(state: &mut State, request: &Request, at: &At<'_>, id: &str) -> Reply {
-    let body = match comment_body(request) {
-        Ok(body) => body,
-        Err(reply) => return reply,
-    };
-    let now = state.clock.now();
-    let Ok(number) = id.parse::<u64>() else {
-        return not_found();
-    };
-    let Some(comment) = state.github.repository(at.name).comments.get_mut(&number) else {
-        return not_found();
-    };
-    (comment.body, comment.updated_at) = (body, now);
-    let reply = Reply::json(200, &comment_json(number, comment));
-    state.wrote(Skin::Github, &format!("update comment {} {id}", at.name));
-    reply
-}
-
-fn delete_comment(state: &mut State, at: &At<'_>, id: &str) -> Reply {
-    let known = id.parse::<u64>().ok().and_then(|id| state.github.repository(at.name).comments.remove(&id));
-    if known.is_none() {
-        return not_found();
-    }
-    state.wrote(Skin::Github, &format!("delete comment {} {id}", at.name));
-    Reply::empty(204)
-}
-
-fn status_json(status: &Status) -> Value {
-    json!({ "state": status.state, "context": status.context, "description": status.description, "target_url": status.target_url })
-}
-
-fn create_status(state: &mut State, request: &Request, at: &At<'_>, sha: &str) -> Reply {
-    let body = request.json();
-    let text = |name: &str| body[name].as_str().map(str::to_owned);
-    let wanted = text("state").unwrap_or_default();
-    if !["error", "failure", "pending", "success"].contains(&wanted.as_str()) {
-        return error(422, "Validation Failed: state is not included in the list");
-    }
-    if !state.github.repository(at.name).commits.contains_key(sha) {
-        return error(422, &format!("No commit found for SHA: {sha}"));
-    }
-    let context = text("context").unwrap_or("default".into());
-    let (description, target_url) = (text("description"), text("target_url"));
-    let status = Status { sha: sha.to_owned(), state: wanted, context, description, target_url };
-    let reply = Reply::json(201, &status_json(&status));
-    state.wrote(Skin::Github, &format!("create status {} {} {}", at.name, status.context, status.state));
-    state.github.repository(at.name).statuses.push(status);
-    reply
-}
-
-fn statuses(found: &Repository, reference: &str) -> Reply {
-    let Some(sha) = found.resolve(reference) else {
-        return not_found();
-    };
-    let fitting = found.statuses.iter().rev().filter(|status| status.sha == sha);
-    Reply::json(200, &fitting.map(status_json).collect())
-}
-
-fn combined_status(found: &Repository, reference: &str) -> Reply {
-    let Some(sha) = found.resolve(reference) else {
-        return not_found();
-    };
-    let mut latest = BTreeMap::new();
-    for status in found.statuses.iter().filter(|status| status.sha == sha) {
-        latest.insert(&status.context, status);
-    }
-    let any = |wanted: &[&str]| latest.values().any(|status| wanted.contains(&status.state.as_str()));
-    let state = if any(&["error", "failure"]) {
-        "failure"
-    } else if latest.is_empty() || any(&["pending"]) {
-        "pending"
-    } else {
-        "success"
-    };
-    let all: Vec<Value> = latest.values().map(|status| status_json(status)).collect();
-    Reply::json(200, &json!({ "state": state, "sha": sha, "total_count": all.len(), "statuses": all }))
 }

@@ -247,13 +247,22 @@ async fn answer(door: Door, shared: &Arc<Shared>, wire: &Wire, request: axum::ex
     if let Some(gate) = &effect.hold {
         pass(shared, gate).await;
     }
+    let one_way = github::comments::one_way(&shared.lock(), &request);
+    travel(one_way).await;
     let reply = {
         let mut state = shared.lock();
         let reply = reply(&mut state, &request, &effect);
         state.requests[index].status = if effect.reset { 0 } else { reply.status };
         reply
     };
+    travel(one_way).await;
     send(shared, wire, &effect, reply).await
+}
+
+async fn travel(one_way: std::time::Duration) {
+    if !one_way.is_zero() {
+        tokio::time::sleep(one_way).await;
+    }
 }
 
 fn reply(state: &mut State, request: &Request, effect: &Effect) -> Reply {

@@ -214,3 +214,40 @@ async fn a_seed_plants_repositories() {
     assert!(text.contains("RlJPTSBzY3JhdGNoCg=="), "{text}");
     world.finish();
 }
+
+#[tokio::test]
+async fn a_reaction_is_new_once() {
+    let world = World::start().await;
+    let id = world.state().github.repository("acme/app").comment(7, "octocat", "/plan");
+    let url = format!("{}/repos/acme/app/issues/comments/{id}/reactions", world.github_url());
+    let react = || http().post(&url).bearer_auth(TOKEN).json(&json!({ "content": "eyes" })).send();
+    assert_eq!(react().await.unwrap().status(), 201);
+    assert_eq!(react().await.unwrap().status(), 200);
+    assert_eq!(world.take_writes(), [format!("github react acme/app {id} eyes")]);
+    world.finish();
+}
+
+#[tokio::test]
+async fn a_late_listing_shows_the_past() {
+    let world = World::start().await;
+    world.state().clock.stop_at(crate::world::clock::Moment::from_second(1_800_000_000));
+    world.state().github.delays.lag = 1000;
+    let url = |path: &str| format!("{}/repos/acme/app/issues{path}", world.github_url());
+    world.state().github.repository("acme/app").commit("main", &[]);
+    let made = http().post(url("/7/comments")).bearer_auth(TOKEN).json(&json!({ "body": "one" }));
+    assert_eq!(made.send().await.unwrap().status(), 201);
+    let mut shown = Vec::new();
+    for _ in 0..3 {
+        let list: Value = http().get(url("/7/comments")).send().await.unwrap().json().await.unwrap();
+        shown.push(list.as_array().unwrap().len());
+    }
+    shown.sort_unstable();
+    assert_eq!(shown, [0, 0, 1], "one of three replicas is up to date");
+    world.advance(std::time::Duration::from_secs(1));
+    for _ in 0..3 {
+        let list: Value = http().get(url("/7/comments")).send().await.unwrap().json().await.unwrap();
+        assert_eq!(list.as_array().unwrap().len(), 1);
+    }
+    world.explain_writes();
+    world.finish();
+}

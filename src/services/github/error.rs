@@ -123,6 +123,15 @@ impl Refusal {
         }
     }
 
+    /// Whether the token is known and lacks a permission, as that of a fork's pull request or one without the right
+    /// line below `permissions:` does. Limits and other refusals are something else.
+    #[must_use]
+    pub fn lacks_permission(&self) -> bool {
+        self.status == 403
+            && self.limit.is_none()
+            && self.message.to_ascii_lowercase().contains("resource not accessible by")
+    }
+
     /// Whether GitHub itself said that the object does not exist, or that we may not know of it.
     #[must_use]
     pub fn is_definite_absence(&self) -> bool {
@@ -228,6 +237,12 @@ impl GithubError {
             Self::Refused(refusal) => Some(refusal),
             _ => None,
         }
+    }
+
+    /// Whether the token is known and lacks a permission; see [`Refusal::lacks_permission`].
+    #[must_use]
+    pub fn lacks_permission(&self) -> bool {
+        self.refusal().is_some_and(Refusal::lacks_permission)
     }
 
     /// What was asked, when the error is about a question.

@@ -29,21 +29,29 @@ use super::SecretObserver;
 use super::http::{self as policy, Repeat, RetryPolicy, TOTAL_TIMEOUT};
 
 mod archive;
+mod comments;
 mod error;
+mod identity;
 mod pages;
 mod pull_request;
+mod reactions;
 mod repository;
 mod route;
+mod statuses;
 #[cfg(test)]
 mod tests;
 mod write;
 
 pub use archive::Extracted;
+pub use comments::{Change, Comment, Published, Thread};
 pub use error::{Asked, GithubError, RateLimit, Refusal};
+pub use identity::{Account, Identity};
 pub use pages::Pages;
 pub use pull_request::{Permission, PullRequest, PullRequestSide};
+pub use reactions::{Earlier, Reacted};
 pub use repository::{Commit, Repository, Visibility};
 use route::Route;
+pub use statuses::{CommitStatus, LONGEST_DESCRIPTION, NewStatus, StatusState};
 
 /// The most that is read of one JSON answer, in bytes.
 const LARGEST_ANSWER: usize = 16 * 1024 * 1024;

@@ -13,6 +13,11 @@ const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b
 pub(super) struct Route(String);
 
 impl Route {
+    /// A path of our own words that is below no repository: `/user`.
+    pub(super) fn root(words: &'static str) -> Self {
+        Self(words.to_owned())
+    }
+
     /// `/repos/{owner}/{name}`.
     pub(super) fn of(repository: &RepositoryName) -> Self {
         Self("/repos".to_owned()).name(repository.owner()).name(repository.name())
