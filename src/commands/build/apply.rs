@@ -15,6 +15,7 @@ use crate::commands::run::Run;
 use crate::contract::values::Count;
 use crate::domain::build_event::{BuildEvent, BuildWarning, SourceLocation};
 use crate::domain::build_log::{BuildLog, LogAction};
+use crate::domain::builder::{Abilities, Wish};
 use crate::domain::reference::ImageRef;
 use crate::runner::{Annotation, Failure, Kind};
 use crate::services::buildkit::{BuildRequest, Builder, Built, Dockerfile, LocalSource, Logins, Output};
@@ -110,6 +111,7 @@ async fn build(plan: &Plan, run: &Run, tree: &Tree, logins: &Logins, report: &mu
     let request = request(plan, tree);
     let (sender, mut events) = mpsc::channel(256);
     let builder = Builder::for_engine(&plan.engine);
+    tell_what_is_not_granted(builder.abilities().await?, plan, run);
     let build = builder.build(&request, logins, sender);
     tokio::pin!(build);
     let mut log = Printer { log: BuildLog::default(), plan, run, warnings: 0 };
@@ -150,6 +152,21 @@ async fn build(plan: &Plan, run: &Run, tree: &Tree, logins: &Logins, report: &mu
     }
 }
 
+/// What the build would be better with and this builder does not do. Nobody should find out from the image.
+fn tell_what_is_not_granted(abilities: Abilities, plan: &Plan, run: &Run) {
+    if !abilities.grants(Wish::Created) {
+        run.log.info(format!(
+            "`created` of the image will be the time of the build, not of the commit: {abilities} cannot set it (Docker Engine 24.0 can)"
+        ));
+    }
+    if plan.settings.shm_size.is_some() && !abilities.grants(Wish::ShmSize) {
+        run.log.warn(
+            "Size of /dev/shm unchanged",
+            format!("`shm_size` has no effect: {abilities} does not know it (Docker Engine 23.0 does)"),
+        );
+    }
+}
+
 /// Attaches a failure to its line, which an annotation can only show when the file is one of this repository.
 fn placed(failure: Failure, plan: &Plan, location: &SourceLocation) -> Failure {
     let (file, line) = in_source(plan, location);
@@ -180,7 +197,7 @@ fn request(plan: &Plan, tree: &Tree) -> BuildRequest {
     request.shm_size = settings.shm_size;
     request.cache = settings.cache.clone();
     request.pull = settings.pull;
-    request.platform.clone_from(&settings.platform);
+    request.platforms = settings.platform.iter().cloned().collect();
     // The names come last, after the gates: a refused image must not carry them.
     request.output = Output::EngineStore;
     request

@@ -7,6 +7,7 @@ use serde::Deserialize;
 
 use crate::commands::run::Run;
 use crate::contract::values::{Count, Flag, Lines, List, Map, Secret, Size};
+use crate::domain::builder::Need;
 use crate::domain::names::{BranchName, CommitSha, RepositoryName};
 use crate::domain::reference::ImageRef;
 use crate::domain::shell;
@@ -197,6 +198,12 @@ impl Settings {
         };
         problems.into_result()?;
         Ok(settings)
+    }
+
+    /// What the build cannot do without.
+    pub(super) fn needs(&self) -> Vec<Need> {
+        let needs = [(self.lint, Need::Checks)];
+        needs.into_iter().filter(|(needed, _)| *needed).map(|(_, need)| need).collect()
     }
 }
 

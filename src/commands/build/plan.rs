@@ -7,12 +7,14 @@ use serde::Serialize;
 use super::inputs::{Settings, Source};
 use crate::commands::run::Run;
 use crate::commands::upstream::Clients;
+use crate::domain::builder::{self, Abilities, Need};
 use crate::domain::go_module::ModulePath;
 use crate::domain::names::{CommitSha, RepositoryName};
 use crate::domain::reference::ImageRef;
 use crate::domain::tags::{LabelSource, Labels};
 use crate::domain::update::{Update, repository_of_module};
 use crate::runner::{Failure, Kind};
+use crate::services::buildkit::Builder;
 use crate::services::engine::Engine;
 use crate::services::registry::Existence;
 
@@ -117,10 +119,25 @@ pub(super) async fn plan(settings: Settings, run: &Run) -> Result<Plan, Failure>
     let labels = labels(&settings, &origin, source_url.as_deref(), created);
     let updates = resolve_updates(&settings, run).await?;
     let engine = Clients::new(run).engine().await?;
+    let abilities = Builder::for_engine(&engine).abilities().await?;
+    let lacks = abilities.lacks(&settings.needs());
+    if !lacks.is_empty() {
+        return Err(cannot(abilities, &lacks));
+    }
     let hosts: Vec<&str> = settings.tags.iter().map(ImageRef::registry).collect();
     let existence = Clients::new(run).existence(Some(&engine), &hosts)?;
     let present = if settings.skip_if_exists { present(&settings.tags, &existence).await? } else { None };
     Ok(Plan { origin, updates, labels, epoch: created.as_second(), present, settings, engine, existence })
+}
+
+fn cannot(abilities: Abilities, lacks: &[Need]) -> Failure {
+    Failure::new(
+        Kind::Input,
+        "builder-too-old",
+        "Builder cannot do this",
+        format!("{abilities} cannot {}", builder::phrase(lacks)),
+    )
+    .hint("Leave out the input that asks for it, or update Docker on this runner.")
 }
 
 /// What is known of the source, and what the user says, which wins.

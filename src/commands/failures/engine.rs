@@ -38,8 +38,9 @@ impl From<EngineError> for Failure {
                 "the Docker Engine does not allow this",
             )
             .hint("A proxy or plug-in in front of the engine's socket forbids the request."),
+            // The engine's words differ from version to version; what they mean is said in ours, and theirs come last.
+            EngineError::Registry { action, message, .. } => return of_registry(action, message, class),
             // These errors name the action themselves; a message of ours before theirs would say it twice.
-            EngineError::Registry { .. } => of_registry(error.to_string(), class),
             EngineError::Failed { .. } | EngineError::Broken { .. } | EngineError::NoDigest { .. } => {
                 Self::new(kind_of(class), reason!("engine", class), "Docker Engine failed", error.to_string())
                     .hint("The engine's own log says more; a step that runs it again may succeed.")
@@ -49,13 +50,22 @@ impl From<EngineError> for Failure {
     }
 }
 
-fn of_registry(message: String, class: ErrorClass) -> Failure {
+fn of_registry(action: &str, words: &str, class: ErrorClass) -> Failure {
     let title = match class {
         ErrorClass::Unavailable => "Registry unavailable",
         _ => "Registry refused",
     };
-    let failure = Failure::new(kind_of(class), reason!("registry", class), title, message);
-    match class {
+    let said = match class {
+        ErrorClass::Unauthenticated => "the registry does not accept the login",
+        ErrorClass::Forbidden => "the login is not allowed to do this",
+        ErrorClass::NotFound => "the registry has no such repository or tag",
+        ErrorClass::RateLimited => "the registry has had too many requests",
+        ErrorClass::Unavailable => "the registry cannot be reached, or fails",
+        // Words that we cannot read are the best that there is.
+        ErrorClass::Invalid | ErrorClass::Failed => words,
+    };
+    let failure = Failure::new(kind_of(class), reason!("registry", class), title, format!("{action} failed: {said}"));
+    let failure = match class {
         ErrorClass::Unauthenticated => {
             failure.hint("Set `registry_username` and `registry_password`, or `role_to_assume` for ECR.")
         }
@@ -65,6 +75,7 @@ fn of_registry(message: String, class: ErrorClass) -> Failure {
         ErrorClass::NotFound => failure.hint("Create the repository first; registries such as ECR do not make it on push."),
         ErrorClass::RateLimited => failure.hint("Log in: registries limit anonymous clients first."),
         ErrorClass::Unavailable => failure.hint("The registry did not answer, however often it was asked; try again later."),
-        ErrorClass::Invalid | ErrorClass::Failed => failure,
-    }
+        ErrorClass::Invalid | ErrorClass::Failed => return failure,
+    };
+    failure.hint(format!("The engine's own words: {words}"))
 }

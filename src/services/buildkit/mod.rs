@@ -34,13 +34,15 @@ mod sources;
 
 pub use error::{BuildError, FailedVertex};
 pub use request::{
-    BuildRequest, BuildSecret, Built, CacheUse, Dockerfile, LocalSource, Logins, Output, Pull, RunNetwork, SecretValue,
+    AnnotationTarget, ArchiveSink, Attestation, BuildRequest, BuildSecret, Built, CacheUse, Dockerfile, LocalSource,
+    Logins, Output, Pull, RunNetwork, Scheme, SecretValue, Source, SshAgent,
 };
 
 use bollard_buildkit_proto::moby::buildkit::v1::InfoRequest;
 use tokio::sync::mpsc;
 
 use crate::domain::build_event::BuildEvent;
+use crate::domain::builder::{Abilities, Home};
 use crate::services::engine::{Endpoint, Engine, Store};
 
 /// The way to a BuildKit.
@@ -101,6 +103,24 @@ impl Builder {
         Ok(Self { transport: Transport::BuildKit(endpoint.parse()?) })
     }
 
+    /// What it can do.
+    ///
+    /// # Errors
+    /// [`BuildError::Unreachable`].
+    pub async fn abilities(&self) -> Result<Abilities, BuildError> {
+        match &self.transport {
+            Transport::Engine { api, store: Store::Graph, .. } => Ok(Abilities::of_engine(*api, Home::GraphEngine)),
+            Transport::Engine { api, store: Store::Containerd, .. } => {
+                Ok(Abilities::of_engine(*api, Home::ContainerdEngine))
+            }
+            Transport::BuildKit(_) => {
+                // Those that do not tell are older than 0.11; of what 0.10 can do most is at hand.
+                let version = self.version().await?.as_deref().and_then(version_of).unwrap_or((0, 10));
+                Ok(Abilities { home: Home::Daemon, version })
+            }
+        }
+    }
+
     /// The version of BuildKit, when it tells (0.11 and newer do).
     ///
     /// # Errors
@@ -124,6 +144,38 @@ impl Builder {
         logins: &Logins,
         events: mpsc::Sender<BuildEvent>,
     ) -> Result<Built, BuildError> {
-        Box::pin(solve::build(&self.transport, request, logins, events)).await
+        Box::pin(solve::build(&self.transport, request, logins, None, events)).await
+    }
+
+    /// The same with [`Output::Archive`], whose bytes go to `sink` as they come.
+    ///
+    /// # Errors
+    /// Those of [`Self::build`].
+    pub async fn build_archive(
+        &self,
+        request: &BuildRequest,
+        logins: &Logins,
+        sink: ArchiveSink,
+        events: mpsc::Sender<BuildEvent>,
+    ) -> Result<Built, BuildError> {
+        Box::pin(solve::build(&self.transport, request, logins, Some(sink), events)).await
+    }
+}
+
+/// Major and minor of `v0.31.2`.
+fn version_of(text: &str) -> Option<(u32, u32)> {
+    let mut parts = text.trim_start_matches('v').split(['.', '-', '+']);
+    Some((parts.next()?.parse().ok()?, parts.next()?.parse().ok()?))
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn versions_are_read_with_and_without_their_letter() {
+        for (text, expected) in
+            [("v0.31.2", Some((0, 31))), ("0.8", Some((0, 8))), ("v0.33.0-rc1", Some((0, 33))), ("master", None)]
+        {
+            assert_eq!(super::version_of(text), expected, "{text}");
+        }
     }
 }

@@ -84,7 +84,9 @@ impl Progress {
                 known.error.clone_from(&vertex.error);
                 self.failed.push(vertex.digest);
             }
-            BuildEvent::Failed { vertex: id, name, took, error: vertex.error, given_up }
+            // How a command ended is said in other words by each version.
+            let error = exit_code(&vertex.error).map_or(vertex.error, |code| format!("exit code {code}"));
+            BuildEvent::Failed { vertex: id, name, took, error, given_up }
         } else if vertex.cached {
             BuildEvent::Cached { vertex: id, name }
         } else {

@@ -1,10 +1,14 @@
 //! Purpose: what a build is asked to do, and what it gives back.
 
 use std::collections::BTreeMap;
+use std::io;
 use std::path::PathBuf;
 
+use bytes::Bytes;
 use secrecy::SecretString;
+use tokio::sync::mpsc;
 
+use crate::domain::cache_option::CacheEntry;
 use crate::domain::names::Digest;
 use crate::services::engine::Login;
 
@@ -23,6 +27,73 @@ impl LocalSource {
     #[must_use]
     pub fn new(root: impl Into<PathBuf>) -> Self {
         Self { root: root.into(), identity: None }
+    }
+}
+
+/// Where the files of a build come from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Source {
+    /// A folder on this machine.
+    Local(LocalSource),
+    /// What the builder fetches itself: a git repository (`https://…/app.git#main:folder`), an archive at a URL, or, as a
+    /// named context only, an image (`docker-image://…`).
+    Remote(String),
+}
+
+impl From<LocalSource> for Source {
+    fn from(source: LocalSource) -> Self {
+        Self::Local(source)
+    }
+}
+
+/// An SSH agent of this machine that `RUN --mount=type=ssh` may use.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SshAgent {
+    /// The id that the Dockerfile names; `default` when it names none.
+    pub id: String,
+    /// Its socket.
+    pub socket: PathBuf,
+}
+
+/// A statement about the image that the builder attaches to it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Attestation {
+    /// How it was built.
+    Provenance,
+    /// What is in it.
+    Sbom,
+}
+
+/// What an annotation is attached to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum AnnotationTarget {
+    /// The manifest of each platform.
+    Manifest,
+    /// The index.
+    Index,
+    /// The manifests' descriptors in the index.
+    ManifestDescriptor,
+}
+
+/// Where the bytes of an archive go, piece by piece, while the builder makes it.
+#[derive(Debug, Clone)]
+pub struct ArchiveSink(pub(super) mpsc::Sender<io::Result<Bytes>>);
+
+/// Pieces of an archive that may wait; each is at most 3 MiB long.
+const WAITING_PIECES: usize = 4;
+
+impl ArchiveSink {
+    /// A sink, and what comes out of it. A stream that ends without an error is complete.
+    #[must_use]
+    pub fn new() -> (Self, mpsc::Receiver<io::Result<Bytes>>) {
+        let (sender, receiver) = mpsc::channel(WAITING_PIECES);
+        (Self(sender), receiver)
+    }
+
+    /// Says that the archive is complete: an empty piece.
+    pub(super) async fn end(&self) {
+        // Whoever does not listen any more does not wait for the end either.
+        let _ = self.0.send(Ok(Bytes::new())).await;
     }
 }
 
@@ -103,13 +174,34 @@ pub enum Output {
     EngineStore,
     /// Nowhere: the build only has to succeed.
     Nothing,
+    /// To registries, by the builder itself, by digest alone.
+    Push {
+        /// Repositories without tags (`ghcr.io/acme/app`).
+        repositories: Vec<String>,
+        /// Whether they are spoken to over plain HTTP.
+        scheme: Scheme,
+    },
+    /// To us, as an archive that `docker load` reads.
+    Archive,
 }
 
-/// A build of one Dockerfile for one platform.
+/// How a registry is spoken to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Scheme {
+    /// Encrypted; loopback is plain all the same.
+    #[default]
+    Secure,
+    /// Plain HTTP, or a certificate that nobody vouches for.
+    Insecure,
+}
+
+/// A build of one Dockerfile.
 #[derive(Debug, Clone)]
 pub struct BuildRequest {
     /// The files that `COPY` and `ADD` may take; `.dockerignore` is honoured.
-    pub context: LocalSource,
+    pub context: Source,
+    /// Further contexts, by the name that the Dockerfile knows.
+    pub contexts: BTreeMap<String, Source>,
     /// What to build.
     pub dockerfile: Dockerfile,
     /// The stage to build; `None` is the last.
@@ -130,8 +222,18 @@ pub struct BuildRequest {
     pub cache: CacheUse,
     /// When base images are looked up.
     pub pull: Pull,
-    /// `linux/arm64`; `None` is the builder's own.
-    pub platform: Option<String>,
+    /// `linux/arm64`; none is the builder's own, several are one index.
+    pub platforms: Vec<String>,
+    /// SSH agents that the Dockerfile may use.
+    pub ssh: Vec<SshAgent>,
+    /// Annotations of manifests and index.
+    pub annotations: Vec<(AnnotationTarget, String, String)>,
+    /// What is attached to the image, with the builder's settings for it (`mode=max`).
+    pub attestations: BTreeMap<Attestation, String>,
+    /// Where steps may be taken from.
+    pub cache_from: Vec<CacheEntry>,
+    /// Where steps are kept.
+    pub cache_to: Vec<CacheEntry>,
     /// Full references (`ghcr.io/acme/app:v1`) under which the engine keeps the image.
     pub tags: Vec<String>,
     /// Where the result goes.
@@ -141,9 +243,10 @@ pub struct BuildRequest {
 impl BuildRequest {
     /// A build of `Dockerfile` in that folder with nothing special.
     #[must_use]
-    pub fn new(context: LocalSource) -> Self {
+    pub fn new(context: impl Into<Source>) -> Self {
         Self {
-            context,
+            context: context.into(),
+            contexts: BTreeMap::new(),
             dockerfile: Dockerfile::default(),
             target: None,
             build_args: BTreeMap::new(),
@@ -154,7 +257,12 @@ impl BuildRequest {
             shm_size: None,
             cache: CacheUse::default(),
             pull: Pull::default(),
-            platform: None,
+            platforms: Vec::new(),
+            ssh: Vec::new(),
+            annotations: Vec::new(),
+            attestations: BTreeMap::new(),
+            cache_from: Vec::new(),
+            cache_to: Vec::new(),
             tags: Vec::new(),
             output: Output::default(),
         }

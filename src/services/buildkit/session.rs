@@ -8,6 +8,8 @@ mod files;
 mod health;
 mod packets;
 mod secrets;
+mod sink;
+mod ssh;
 mod stream;
 mod tree;
 mod wanted;
@@ -21,6 +23,8 @@ use bollard_buildkit_proto::health::health_server::HealthServer;
 use bollard_buildkit_proto::moby::buildkit::secrets::v1::secrets_server::SecretsServer;
 use bollard_buildkit_proto::moby::buildkit::v1::control_client::ControlClient;
 use bollard_buildkit_proto::moby::filesync::v1::auth_server::AuthServer;
+use bollard_buildkit_proto::moby::filesync::v1::file_send_server::FileSendServer;
+use bollard_buildkit_proto::moby::sshforward::v1::ssh_server::SshServer;
 use hyper::body::Incoming;
 use hyper::server::conn::http2;
 use hyper::service::service_fn;
@@ -30,8 +34,8 @@ use tonic::body::Body;
 use tower_service::Service as _;
 
 use self::stream::SessionStream;
-use super::connection::Connection;
-use super::{BuildSecret, Logins};
+use super::connection::{Connection, MESSAGE_LIMIT};
+use super::{ArchiveSink, BuildRequest, Logins};
 
 /// What the builder may ask us for during one build.
 #[derive(Clone)]
@@ -39,11 +43,13 @@ pub(super) struct Services {
     files: Files,
     auth: AuthServer<auth::Auth>,
     secrets: SecretsServer<secrets::Secrets>,
+    sink: FileSendServer<sink::Sink>,
+    agents: SshServer<ssh::Agents>,
     health: HealthServer<health::Serving>,
 }
 
 /// The methods that the builder is told of; it calls no others.
-const METHODS: [&str; 7] = [
+const METHODS: [&str; 10] = [
     "/grpc.health.v1.Health/Check",
     "/moby.filesync.v1.FileSync/DiffCopy",
     "/moby.filesync.v1.Auth/Credentials",
@@ -51,14 +57,19 @@ const METHODS: [&str; 7] = [
     "/moby.filesync.v1.Auth/GetTokenAuthority",
     "/moby.filesync.v1.Auth/VerifyTokenAuthority",
     "/moby.buildkit.secrets.v1.Secrets/GetSecret",
+    "/moby.filesync.v1.FileSend/DiffCopy",
+    "/moby.sshforward.v1.SSH/CheckAgent",
+    "/moby.sshforward.v1.SSH/ForwardAgent",
 ];
 
 impl Services {
-    pub(super) fn new(files: Files, logins: &Logins, secrets: &[BuildSecret]) -> Self {
+    pub(super) fn new(files: Files, logins: &Logins, request: &BuildRequest, sink: Option<ArchiveSink>) -> Self {
         Self {
             files,
             auth: AuthServer::new(auth::Auth::new(logins.clone())),
-            secrets: SecretsServer::new(secrets::Secrets::new(secrets)),
+            secrets: SecretsServer::new(secrets::Secrets::new(&request.secrets)),
+            sink: FileSendServer::new(sink::Sink::new(sink)).max_decoding_message_size(MESSAGE_LIMIT),
+            agents: SshServer::new(ssh::Agents::new(&request.ssh)),
             health: HealthServer::new(health::Serving),
         }
     }
@@ -69,6 +80,8 @@ impl Services {
             "moby.filesync.v1.FileSync" => Ok(self.files.answer(request).await),
             "moby.filesync.v1.Auth" => self.auth.call(request).await,
             "moby.buildkit.secrets.v1.Secrets" => self.secrets.call(request).await,
+            "moby.filesync.v1.FileSend" => self.sink.call(request).await,
+            "moby.sshforward.v1.SSH" => self.agents.call(request).await,
             "grpc.health.v1.Health" => self.health.call(request).await,
             other => Ok(tonic::Status::unimplemented(format!("no service {other} in this session")).into_http()),
         }

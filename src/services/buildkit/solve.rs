@@ -5,7 +5,7 @@ use std::hash::{BuildHasher as _, Hasher as _};
 use std::time::Duration;
 
 use bollard_buildkit_proto::moby::buildkit::v1::{
-    CacheOptions, Exporter, SolveRequest, SolveResponse, StatusRequest, StatusResponse,
+    CacheOptions, CacheOptionsEntry, Exporter, SolveRequest, SolveResponse, StatusRequest, StatusResponse,
 };
 use futures_util::{StreamExt as _, TryStreamExt as _};
 use tokio::sync::mpsc;
@@ -15,8 +15,12 @@ use super::connection;
 use super::progress::Progress;
 use super::session::{FileFault, Files, Services, Session};
 use super::sources::Sources;
-use super::{BuildError, BuildRequest, Built, CacheUse, Logins, Output, Pull, RunNetwork, Transport, failure};
-use crate::domain::build_event::{BuildEvent, BuildWarning};
+use super::{
+    AnnotationTarget, ArchiveSink, Attestation, BuildError, BuildRequest, Built, CacheUse, Logins, Output, Pull,
+    RunNetwork, Scheme, Transport, failure,
+};
+use crate::domain::build_event::BuildEvent;
+use crate::domain::cache_option::CacheEntry;
 use crate::domain::names::Digest;
 use crate::domain::reference::ImageRef;
 use crate::services::engine::Store;
@@ -29,22 +33,19 @@ pub(super) async fn build(
     transport: &Transport,
     request: &BuildRequest,
     logins: &Logins,
+    sink: Option<ArchiveSink>,
     events: mpsc::Sender<BuildEvent>,
 ) -> Result<Built, BuildError> {
     check(transport, request)?;
     let sources = Sources::of(request)?;
     let mut control = connection::control(connection::connect(transport).await?);
     let files = Files::new(sources.folders.clone());
-    let services = Services::new(files.clone(), logins, &request.secrets);
+    let services = Services::new(files.clone(), logins, request, sink);
     let session = Session::open(control.clone(), new_id(), &sources.shared_key, services)
         .await
         .map_err(|status| failure::of_call(status, transport, "refuses the session"))?;
-    if let Some(warning) = unheard(transport, request) {
-        // Nobody has to listen.
-        let _ = events.send(BuildEvent::Warning(warning)).await;
-    }
     let reference = new_id();
-    let solve = solve_request(transport, request, &sources.filename, reference.clone(), session.id());
+    let solve = solve_request(transport, request, &sources, reference.clone(), session.id());
     let mut progress = Progress::new(sources.shown.clone());
     let mut watched = control.clone();
     let watch = async move {
@@ -124,26 +125,10 @@ fn check(transport: &Transport, request: &BuildRequest) -> Result<(), BuildError
     }
 }
 
-/// What the request asks for and the builder would silently not do.
-fn unheard(transport: &Transport, request: &BuildRequest) -> Option<BuildWarning> {
-    let Transport::Engine { api, .. } = transport else {
-        return None;
-    };
-    (request.shm_size.is_some() && *api < SHM_SIZE).then(|| BuildWarning {
-        short: "the size of /dev/shm is not changed: this engine's builder is too old (23.0 is needed)".to_owned(),
-        detail: Vec::new(),
-        url: None,
-        location: None,
-    })
-}
-
-/// The API version of the first engine whose builder knows `shm-size` (23.0, BuildKit 0.10).
-const SHM_SIZE: (u32, u32) = (1, 42);
-
 fn solve_request(
     transport: &Transport,
     request: &BuildRequest,
-    filename: &str,
+    sources: &Sources,
     reference: String,
     session: &str,
 ) -> SolveRequest {
@@ -153,8 +138,8 @@ fn solve_request(
         r#ref: reference,
         session: session.to_owned(),
         frontend: "dockerfile.v0".to_owned(),
-        frontend_attrs: frontend_attributes(transport, request, filename),
-        cache: Some(CacheOptions::default()),
+        frontend_attrs: frontend_attributes(transport, request, sources),
+        cache: Some(cache(request)),
         entitlements: if host_network { vec!["network.host".to_owned()] } else { Vec::new() },
         // Before BuildKit 0.13 there was room for one exporter only, in these fields.
         exporter_deprecated: exporter.as_ref().map(|exporter| exporter.r#type.clone()).unwrap_or_default(),
@@ -164,28 +149,72 @@ fn solve_request(
     }
 }
 
+fn cache(request: &BuildRequest) -> CacheOptions {
+    let entries = |entries: &[CacheEntry]| -> Vec<CacheOptionsEntry> {
+        let entry = |entry: &CacheEntry| CacheOptionsEntry {
+            r#type: entry.kind.clone(),
+            attrs: entry.attributes.clone().into_iter().collect(),
+        };
+        entries.iter().map(entry).collect()
+    };
+    let (exports, imports) = (entries(&request.cache_to), entries(&request.cache_from));
+    CacheOptions { exports, imports, ..CacheOptions::default() }
+}
+
 fn exporter(request: &BuildRequest) -> Option<Exporter> {
-    match request.output {
-        Output::Nothing => None,
-        Output::EngineStore => {
-            let mut attrs = HashMap::new();
-            if !request.tags.is_empty() {
-                attrs.insert("name".to_owned(), request.tags.join(","));
+    let mut attrs = HashMap::new();
+    let kind = match &request.output {
+        Output::Nothing => return None,
+        Output::EngineStore => "moby",
+        Output::Archive => "docker",
+        Output::Push { repositories, scheme } => {
+            attrs.insert("name".to_owned(), repositories.join(","));
+            attrs.insert("push".to_owned(), "true".to_owned());
+            attrs.insert("push-by-digest".to_owned(), "true".to_owned());
+            if *scheme == Scheme::Insecure {
+                attrs.insert("registry.insecure".to_owned(), "true".to_owned());
             }
-            Some(Exporter { r#type: "moby".to_owned(), attrs })
+            "image"
         }
+    };
+    if matches!(request.output, Output::EngineStore | Output::Archive) && !request.tags.is_empty() {
+        attrs.insert("name".to_owned(), request.tags.join(","));
     }
+    for (target, key, value) in &request.annotations {
+        let target = match target {
+            AnnotationTarget::Manifest => "annotation",
+            AnnotationTarget::Index => "annotation-index",
+            AnnotationTarget::ManifestDescriptor => "annotation-manifest-descriptor",
+        };
+        attrs.insert(format!("{target}.{key}"), value.clone());
+    }
+    if !request.annotations.is_empty() || !request.attestations.is_empty() {
+        // Docker's own manifest types have no room for them.
+        attrs.insert("oci-mediatypes".to_owned(), "true".to_owned());
+    }
+    Some(Exporter { r#type: kind.to_owned(), attrs })
 }
 
 /// The frontend's options (`frontend/dockerui` and `docs/reference/buildctl.md` of BuildKit).
-fn frontend_attributes(transport: &Transport, request: &BuildRequest, filename: &str) -> HashMap<String, String> {
-    let mut attributes = HashMap::from([("filename".to_owned(), filename.to_owned())]);
+fn frontend_attributes(transport: &Transport, request: &BuildRequest, sources: &Sources) -> HashMap<String, String> {
+    let mut attributes: HashMap<String, String> = sources.attributes.clone().into_iter().collect();
+    attributes.insert("filename".to_owned(), sources.filename.clone());
     let mut set = |key: &str, value: String| drop(attributes.insert(key.to_owned(), value));
     if let Some(target) = &request.target {
         set("target", target.clone());
     }
-    if let Some(platform) = &request.platform {
-        set("platform", platform.clone());
+    if !request.platforms.is_empty() {
+        set("platform", request.platforms.join(","));
+    }
+    for (attestation, settings) in &request.attestations {
+        let name = match attestation {
+            Attestation::Provenance => "attest:provenance",
+            Attestation::Sbom => "attest:sbom",
+        };
+        set(name, settings.clone());
+    }
+    if let Some(imports) = cache_imports(request) {
+        set("cache-imports", imports);
     }
     for (name, value) in &request.build_args {
         set(&format!("build-arg:{name}"), value.clone());
@@ -216,6 +245,13 @@ fn frontend_attributes(transport: &Transport, request: &BuildRequest, filename: 
         set("shm-size", bytes.to_string());
     }
     attributes
+}
+
+/// The frontend asks for its cache by itself, beside the solver (`client/solve.go`).
+fn cache_imports(request: &BuildRequest) -> Option<String> {
+    let entry = |entry: &CacheEntry| serde_json::json!({"Type": entry.kind, "Attrs": entry.attributes});
+    let entries: Vec<_> = request.cache_from.iter().map(entry).collect();
+    (!entries.is_empty()).then(|| serde_json::Value::Array(entries).to_string())
 }
 
 /// What the exporter's answer means, which depends on how the engine stores images.

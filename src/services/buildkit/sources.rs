@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use sha2::{Digest as _, Sha256};
 
 use super::session::Folder;
-use super::{BuildError, BuildRequest, Dockerfile};
+use super::{BuildError, BuildRequest, Dockerfile, LocalSource, Source};
 
 /// What the builder may read, and how the frontend knows it.
 pub(super) struct Sources {
@@ -18,6 +18,8 @@ pub(super) struct Sources {
     pub(super) shown: String,
     /// The same for the same content across builds, so that the builder need not be sent unchanged files again.
     pub(super) shared_key: String,
+    /// What the frontend is told about them.
+    pub(super) attributes: BTreeMap<String, String>,
 }
 
 impl Sources {
@@ -36,26 +38,66 @@ impl Sources {
 
 impl Sources {
     pub(super) fn of(request: &BuildRequest) -> Result<Self, BuildError> {
-        let root = folder(&request.context.root)?;
-        let (dockerfile, filename, shown) = match &request.dockerfile {
+        let mut sources = match &request.context {
+            Source::Local(local) => Self::local(local, &request.dockerfile)?,
+            Source::Remote(url) => Self::remote(url, &request.dockerfile)?,
+        };
+        for (name, source) in &request.contexts {
+            let value = match source {
+                Source::Local(local) => {
+                    // A name of the session beside those of the frontend's own.
+                    let known = format!("context:{name}");
+                    sources.folders.insert(known.clone(), Folder::Disk(folder(&local.root)?));
+                    format!("local:{known}")
+                }
+                Source::Remote(url) => url.clone(),
+            };
+            sources.attributes.insert(format!("context:{name}"), value);
+        }
+        Ok(sources)
+    }
+
+    fn local(context: &LocalSource, dockerfile: &Dockerfile) -> Result<Self, BuildError> {
+        let root = folder(&context.root)?;
+        let (dockerfile, filename, shown) = match dockerfile {
             Dockerfile::InContext(path) => {
                 let (folder, name) = split(&root.join(path))?;
                 (Folder::Disk(folder), name, path.display().to_string())
             }
-            Dockerfile::At(path) => {
+            other => Self::elsewhere(other)?,
+        };
+        let identity = context.identity.as_deref().map_or_else(|| root.as_os_str().as_encoded_bytes(), str::as_bytes);
+        let shared_key = hex(&Sha256::digest(identity));
+        let folders = [("context".to_owned(), Folder::Disk(root)), ("dockerfile".to_owned(), dockerfile)];
+        Ok(Self { folders: folders.into(), filename, shown, shared_key, attributes: BTreeMap::new() })
+    }
+
+    /// The builder fetches the context; without a Dockerfile of ours it takes that from there, too.
+    fn remote(url: &str, dockerfile: &Dockerfile) -> Result<Self, BuildError> {
+        let mut attributes = BTreeMap::from([("context".to_owned(), url.to_owned())]);
+        let shared_key = hex(&Sha256::digest(url.as_bytes()));
+        let (folders, filename, shown) = match dockerfile {
+            Dockerfile::InContext(path) => (BTreeMap::new(), path.display().to_string(), path.display().to_string()),
+            other => {
+                attributes.insert("dockerfilekey".to_owned(), "dockerfile".to_owned());
+                let (folder, filename, shown) = Self::elsewhere(other)?;
+                (BTreeMap::from([("dockerfile".to_owned(), folder)]), filename, shown)
+            }
+        };
+        Ok(Self { folders, filename, shown, shared_key, attributes })
+    }
+
+    fn elsewhere(dockerfile: &Dockerfile) -> Result<(Folder, String, String), BuildError> {
+        match dockerfile {
+            Dockerfile::InContext(path) | Dockerfile::At(path) => {
                 let (folder, name) = split(path)?;
-                (Folder::Disk(folder), name, path.display().to_string())
+                Ok((Folder::Disk(folder), name, path.display().to_string()))
             }
             Dockerfile::Inline(text) => {
                 let name = "Dockerfile".to_owned();
-                (Folder::Single { name: name.clone(), content: text.clone().into() }, name.clone(), name)
+                Ok((Folder::Single { name: name.clone(), content: text.clone().into() }, name.clone(), name))
             }
-        };
-        let identity =
-            request.context.identity.as_deref().map_or_else(|| root.as_os_str().as_encoded_bytes(), str::as_bytes);
-        let shared_key = hex(&Sha256::digest(identity));
-        let folders = [("context".to_owned(), Folder::Disk(root)), ("dockerfile".to_owned(), dockerfile)];
-        Ok(Self { folders: folders.into(), filename, shown, shared_key })
+        }
     }
 }
 
