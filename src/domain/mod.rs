@@ -5,9 +5,9 @@
 
 pub mod build_event;
 pub mod build_log;
-pub mod comment;
 pub mod builder;
 pub mod cache_option;
+pub mod comment;
 pub mod diagnosis;
 pub mod dockerfile;
 pub mod ecs;
