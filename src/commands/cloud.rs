@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::run::Run;
+use super::shared::Cloud;
 use crate::runner::Failure;
 use crate::services::aws::{OidcEndpoint, RoleRequest, Session, SessionOptions};
 
@@ -21,7 +22,11 @@ pub(crate) async fn session(run: &Run) -> Result<Session, Failure> {
 
 /// What a session is made of, for whoever may not need one after all.
 pub(crate) fn options(run: &Run) -> SessionOptions {
-    let cloud = &run.cloud;
+    options_of(run, &run.cloud)
+}
+
+/// The same with other cloud inputs than the run's own.
+pub(crate) fn options_of(run: &Run, cloud: &Cloud) -> SessionOptions {
     let role = cloud.role_to_assume.as_ref().map(|role| RoleRequest {
         role: role.clone(),
         session_name: cloud.role_session_name.clone().unwrap_or_else(|| SESSION_NAME.to_owned()),

@@ -7,6 +7,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::contract::values::{Lines, List};
+use crate::domain::globs::Globs;
 use crate::domain::ladder::Ladder;
 use crate::runner::nearest;
 
@@ -153,7 +154,8 @@ fn explained(message: &str) -> String {
     }
 }
 
-/// The environment whose `branches` globs match a branch, when exactly one does.
+/// The environment whose `branches` globs match a branch, when exactly one does. A tag is asked for as
+/// `refs/tags/<name>`.
 ///
 /// # Errors
 /// The names of all that match, when several do, or the glob that is wrong.
@@ -162,12 +164,9 @@ pub fn environment_of_branch<'a>(config: &'a Config, branch: &str) -> Result<Opt
     for (name, section) in &config.environments {
         let List(globs) = &section.branches;
         for glob in globs {
-            let matcher = globset::GlobBuilder::new(glob)
-                .literal_separator(false)
-                .build()
-                .map_err(|error| format!("environments.{name}.branches: '{glob}' is not a glob: {error}"))?
-                .compile_matcher();
-            if matcher.is_match(branch) && !matching.contains(&name.as_str()) {
+            let globs: Globs =
+                glob.parse().map_err(|error| format!("environments.{name}.branches: the pattern {error}"))?;
+            if globs.matches(branch) && !matching.contains(&name.as_str()) {
                 matching.push(name.as_str());
             }
         }
@@ -175,7 +174,7 @@ pub fn environment_of_branch<'a>(config: &'a Config, branch: &str) -> Result<Opt
     match matching.as_slice() {
         [] => Ok(None),
         [one] => Ok(Some(one)),
-        several => Err(format!("the branch '{branch}' belongs to several environments: {}", several.join(", "))),
+        several => Err(format!("'{branch}' belongs to several environments of the config: {}", several.join(", "))),
     }
 }
 
@@ -227,13 +226,14 @@ mod tests {
     #[test]
     fn environments_hold_any_key_and_choose_by_branch() {
         let config = Config::parse(
-            "environments:\n  production:\n    branches: [main]\n    aws_account_id: \"123456789012\"\n    team: core\n  dev:\n    branches: ['feature/*', dev]\n",
+            "environments:\n  production:\n    branches: [main]\n    aws_account_id: \"123456789012\"\n    team: core\n  dev:\n    branches: ['feature/**', dev, 'refs/tags/v*']\n",
             Path::new("x"),
         )
         .unwrap();
         let production = config.environment("production").unwrap();
         assert_eq!(production.settings["aws_account_id"].as_str(), "123456789012");
         assert_eq!(environment_of_branch(&config, "feature/a/b"), Ok(Some("dev")));
+        assert_eq!(environment_of_branch(&config, "refs/tags/v1"), Ok(Some("dev")));
         assert_eq!(environment_of_branch(&config, "other"), Ok(None));
         assert!(config.environment("prod").unwrap_err().contains("dev, production"));
     }

@@ -241,7 +241,8 @@ fn role_arn(role: &str, region: &str, account: Option<&String>, allowed: &[Strin
 }
 
 /// The partition that a region belongs to (AWS documentation, "Amazon Resource Names").
-pub(super) fn partition(region: &str) -> &'static str {
+#[must_use]
+pub fn partition(region: &str) -> &'static str {
     if region.starts_with("cn-") {
         "aws-cn"
     } else if region.starts_with("us-gov-") {

@@ -1,6 +1,6 @@
 //! Purpose: reading the parameter store.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use secrecy::SecretString;
 use serde_json::{Value, json};
@@ -29,6 +29,8 @@ impl Session {
     /// Refusals of the service (`ssm:GetParameters`, `kms:Decrypt`) and transport errors.
     pub async fn parameters(&self, names: &[String]) -> Result<Parameters, AwsError> {
         let mut read = Parameters::default();
+        // The store refuses a batch in which a name stands twice.
+        let names: Vec<&str> = names.iter().map(String::as_str).collect::<BTreeSet<_>>().into_iter().collect();
         for batch in names.chunks(BATCH) {
             let object = format!("parameters {}", batch.join(", "));
             let answer = self
@@ -53,7 +55,9 @@ impl Parameters {
     fn take(&mut self, answer: &Value) -> Option<()> {
         for parameter in answer["Parameters"].as_array()? {
             let (name, value) = (parameter["Name"].as_str()?, parameter["Value"].as_str()?);
-            self.values.insert(name.to_owned(), value.into());
+            // A name that was asked for as `name:3` or `name:label` comes back in two parts.
+            let selector = parameter["Selector"].as_str().unwrap_or_default();
+            self.values.insert(format!("{name}{selector}"), value.into());
         }
         for name in answer["InvalidParameters"].as_array().into_iter().flatten() {
             self.missing.push(name.as_str()?.to_owned());
