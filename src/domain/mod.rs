@@ -20,6 +20,7 @@ pub mod ladder;
 pub mod markdown;
 pub mod names;
 pub mod reference;
+pub mod report;
 pub mod rollout;
 pub mod shell;
 pub mod slug;
