@@ -4,6 +4,8 @@
 mod support;
 mod world;
 
+#[path = "world_self/actions.rs"]
+mod actions;
 #[path = "world_self/clients.rs"]
 mod clients;
 #[path = "world_self/deployments.rs"]

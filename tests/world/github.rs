@@ -18,6 +18,7 @@ use super::state::State;
 pub mod comments;
 
 pub use comments::{Comment, Delays, Status};
+pub mod actions;
 
 /// The token that stands for a job's own `GITHUB_TOKEN`: writes to `acme/app`, reads what is public.
 pub const TOKEN: &str = "ghs_world";
@@ -33,6 +34,8 @@ pub struct Github {
     /// By token.
     pub tokens: BTreeMap<String, Token>,
     pub rate: Rate,
+    /// Workflows and runs, by `owner/name`.
+    pub actions: BTreeMap<String, actions::Actions>,
     /// Tickets for private archives, good for codeload only.
     pub tickets: Vec<String>,
     pub delays: Delays,
@@ -188,6 +191,7 @@ impl Default for Github {
             repositories: BTreeMap::new(),
             tokens: BTreeMap::from([(TOKEN.to_owned(), own)]),
             rate: Rate::default(),
+            actions: BTreeMap::new(),
             tickets: Vec::new(),
             delays: Delays::default(),
             counter: 0,
@@ -199,6 +203,11 @@ impl Github {
     /// A repository, made (public, empty, default branch `main`) when it is new.
     pub fn repository(&mut self, name: &str) -> &mut Repository {
         self.repositories.entry(name.to_owned()).or_default()
+    }
+
+    /// What a repository's workflows are and did.
+    pub fn actions(&mut self, name: &str) -> &mut actions::Actions {
+        self.actions.entry(name.to_owned()).or_default()
     }
 
     /// Lets a token do something with the repositories of a glob; the token is made when it is new.
@@ -404,6 +413,11 @@ fn route(state: &mut State, request: &Request) -> Reply {
 
 fn repository(state: &mut State, request: &Request, at: &At<'_>, rest: &[&str]) -> Reply {
     let reads = request.method == Method::GET || request.method == Method::HEAD;
+    match rest {
+        ["actions", rest @ ..] => return actions::handle(state, request, at.name, rest),
+        ["dispatches"] if !reads => return actions::repository_dispatch(state, request, at.name),
+        _ => {}
+    }
     let found = state.github.repositories[at.name].clone();
     if reads {
         if let Some(reply) = comments::read(state, request, &found, rest) {

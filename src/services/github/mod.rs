@@ -38,6 +38,7 @@ mod reactions;
 mod repository;
 mod route;
 mod statuses;
+mod runs;
 #[cfg(test)]
 mod tests;
 mod write;
@@ -52,6 +53,9 @@ pub use reactions::{Earlier, Reacted};
 pub use repository::{Commit, Repository, Visibility};
 use route::Route;
 pub use statuses::{CommitStatus, LONGEST_DESCRIPTION, NewStatus, StatusState};
+pub use runs::{
+    Attempts, Conclusion, Dispatched, Job, JobStep, MOST_FILTERED, RunFilter, RunStatus, Workflow, WorkflowRun,
+};
 
 /// The most that is read of one JSON answer, in bytes.
 const LARGEST_ANSWER: usize = 16 * 1024 * 1024;
