@@ -87,7 +87,10 @@ async fn listings_are_filtered_and_a_filter_ends_at_a_thousand() {
     let last = get(&world, "/runs?per_page=100&page=11").await;
     assert_eq!(last["workflow_runs"].as_array().unwrap().len(), 5);
     let filtered = get(&world, "/runs?per_page=100&page=11&status=failure").await;
-    assert_eq!((filtered["total_count"].as_u64(), filtered["workflow_runs"].as_array().unwrap().len()), (Some(1005), 0));
+    assert_eq!(
+        (filtered["total_count"].as_u64(), filtered["workflow_runs"].as_array().unwrap().len()),
+        (Some(1005), 0)
+    );
     assert_eq!(get(&world, "/runs?created=2026-01-01T00:01:00Z..2026-01-01T00:03:00Z").await["total_count"], 3);
     assert_eq!(get(&world, "/runs?branch=other").await["total_count"], 0);
     world.finish();

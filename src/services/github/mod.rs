@@ -37,8 +37,8 @@ mod pull_request;
 mod reactions;
 mod repository;
 mod route;
-mod statuses;
 mod runs;
+mod statuses;
 #[cfg(test)]
 mod tests;
 mod write;
@@ -52,10 +52,10 @@ pub use pull_request::{Permission, PullRequest, PullRequestSide};
 pub use reactions::{Earlier, Reacted};
 pub use repository::{Commit, Repository, Visibility};
 use route::Route;
-pub use statuses::{CommitStatus, LONGEST_DESCRIPTION, NewStatus, StatusState};
 pub use runs::{
     Attempts, Conclusion, Dispatched, Job, JobStep, MOST_FILTERED, RunFilter, RunStatus, Workflow, WorkflowRun,
 };
+pub use statuses::{CommitStatus, LONGEST_DESCRIPTION, NewStatus, StatusState};
 
 /// The most that is read of one JSON answer, in bytes.
 const LARGEST_ANSWER: usize = 16 * 1024 * 1024;

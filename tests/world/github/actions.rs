@@ -367,7 +367,8 @@ fn text(value: &Value) -> String {
 
 fn dispatch(state: &mut State, request: &Request, repository: &str, name: &str) -> Reply {
     let body = request.json();
-    let Some((file, workflow)) = state.github.actions(repository).named(name).map(|(f, w)| (f.clone(), w.clone())) else {
+    let Some((file, workflow)) = state.github.actions(repository).named(name).map(|(f, w)| (f.clone(), w.clone()))
+    else {
         return not_found();
     };
     let telling = state.github.actions(repository).telling;

@@ -32,7 +32,8 @@ fn run_body(id: u64, extra: &str) -> String {
 #[tokio::test]
 async fn pages_in_an_object_are_followed_and_their_total_is_known() {
     let server = Server::start().await;
-    let first = "/repos/acme/app/actions/workflows/a%20b.yml/runs?branch=feature%2F%231&created=%3E%3D2026-01-01&per_page=100";
+    let first =
+        "/repos/acme/app/actions/workflows/a%20b.yml/runs?branch=feature%2F%231&created=%3E%3D2026-01-01&per_page=100";
     let link = format!("<{}/repos/acme/app/actions/workflows/1/runs?page=2>; rel=\"next\"", server.address);
     let body = |id, extra| format!(r#"{{"total_count":2,"workflow_runs":[{}]}}"#, run_body(id, extra));
     let full = r#","head_repository":null,"pull_requests":[{"number":4}],"actor":null,"run_started_at":"2026-01-02T03:04:06Z","run_attempt":2"#;
