@@ -8,6 +8,7 @@ pub mod build_log;
 pub mod builder;
 pub mod cache_option;
 pub mod comment;
+pub mod container;
 pub mod diagnosis;
 pub mod dockerfile;
 pub mod ecs;

@@ -9,6 +9,7 @@
 )]
 
 mod builds;
+mod containers;
 mod context;
 mod images;
 #[path = "../support/engine.rs"]

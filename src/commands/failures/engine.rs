@@ -2,7 +2,7 @@
 
 use super::{kind_of, reason};
 use crate::runner::{Failure, Kind};
-use crate::services::engine::EngineError;
+use crate::services::engine::{EngineError, StartCause};
 use crate::services::{Classified as _, ErrorClass};
 
 impl From<EngineError> for Failure {
@@ -38,6 +38,9 @@ impl From<EngineError> for Failure {
                 "the Docker Engine does not allow this",
             )
             .hint("A proxy or plug-in in front of the engine's socket forbids the request."),
+            EngineError::Conflict { .. } => Self::new(Kind::Work, "engine-conflict", "In the way", error.to_string())
+                .hint("Something of that name exists already, or is in use; remove it, or choose another name."),
+            EngineError::Start { cause, .. } => of_start(*cause, error.to_string()),
             // The engine's words differ from version to version; what they mean is said in ours, and theirs come last.
             EngineError::Registry { action, message, .. } => return of_registry(action, message, class),
             // These errors name the action themselves; a message of ours before theirs would say it twice.
@@ -47,6 +50,16 @@ impl From<EngineError> for Failure {
             }
         }
         .caused_by(error)
+    }
+}
+
+fn of_start(cause: StartCause, message: String) -> Failure {
+    let failure = Failure::new(Kind::Work, "container-start", "Container not started", message);
+    match cause {
+        StartCause::PortTaken => failure.hint("Another process or container of the runner holds the port; choose another one, or leave the host's side out and use the one that the engine chooses."),
+        StartCause::Command => failure.hint("Check that entry point and command exist in the image, are executable, and are made for this platform."),
+        StartCause::Mount => failure.hint("Check that what is mounted exists on the engine's host, and is a file or a folder as expected."),
+        StartCause::Other => failure,
     }
 }
 

@@ -5,7 +5,7 @@
 
 use bollard::errors::Error;
 
-use super::error::EngineError;
+use super::error::{EngineError, StartCause};
 use crate::domain::names::Digest;
 use crate::services::{Classified as _, ErrorClass};
 
@@ -18,6 +18,9 @@ pub(super) fn failed(action: String, object: &str, error: Error) -> EngineError 
         Error::DockerResponseServerError { status_code: 401 | 403, message } => {
             EngineError::Denied { action, message: one_line(&message) }
         }
+        Error::DockerResponseServerError { status_code: 409, message } => {
+            EngineError::Conflict { action, message: one_line(&message) }
+        }
         Error::DockerResponseServerError { status_code, message } => {
             EngineError::Failed { action, class: ErrorClass::of_status(status_code), message: one_line(&message) }
         }
@@ -25,6 +28,52 @@ pub(super) fn failed(action: String, object: &str, error: Error) -> EngineError 
             EngineError::Failed { action, class: ErrorClass::Failed, message: one_line(&error) }
         }
         other => EngineError::Broken { action, source: Box::new(other) },
+    }
+}
+
+/// An answer to the creation of a container. A 404 is about the image unless the engine says that it is about a network.
+pub(super) fn create_failed(action: String, image: &str, error: Error) -> EngineError {
+    match &error {
+        Error::DockerResponseServerError { status_code: 404, message } if !message.contains("No such image") => {
+            EngineError::NotFound { object: one_line(message) }
+        }
+        _ => failed(action, image, error),
+    }
+}
+
+/// An answer to the start of a container: whatever the engine says instead of "yes" is about that container.
+pub(super) fn start_failed(container: &str, error: Error) -> EngineError {
+    match error {
+        Error::DockerResponseServerError { status_code, message } if !matches!(status_code, 401 | 403 | 404) => {
+            let message = one_line(&message);
+            EngineError::Start { container: container.to_owned(), cause: cause_of_words(&message), message }
+        }
+        Error::DockerResponseServerError { status_code: 404, message } if message.contains("executable file") => {
+            let message = one_line(&message);
+            EngineError::Start { container: container.to_owned(), cause: StartCause::Command, message }
+        }
+        error => failed(format!("starting the container {container}"), &format!("container {container}"), error),
+    }
+}
+
+/// Words of the engine, its proxy and runc.
+fn cause_of_words(message: &str) -> StartCause {
+    let words = message.to_lowercase();
+    let says = |phrases: &[&str]| phrases.iter().any(|phrase| words.contains(phrase));
+    if says(&["port is already allocated", "address already in use"]) {
+        StartCause::PortTaken
+    } else if says(&["mounting", "mount source", "bind source path", "error while creating mount"]) {
+        StartCause::Mount
+    } else if says(&[
+        "executable file not found",
+        "exec:",
+        "permission denied",
+        "no such file or directory",
+        "exec format",
+    ]) {
+        StartCause::Command
+    } else {
+        StartCause::Other
     }
 }
 
@@ -136,6 +185,31 @@ mod tests {
             (500, "something else", ErrorClass::Unavailable),
         ] {
             assert_eq!(class(status, message), expected, "{message}");
+        }
+    }
+
+    /// The messages are those of engines 20.10 and 28.
+    #[test]
+    fn knows_what_stood_in_the_way_of_a_start() {
+        for (message, expected) in [
+            (
+                "driver failed programming external connectivity on endpoint a (…): Bind for 0.0.0.0:80 failed: port is already allocated",
+                StartCause::PortTaken,
+            ),
+            (
+                "… Error starting userland proxy: listen tcp4 0.0.0.0:80: bind: address already in use",
+                StartCause::PortTaken,
+            ),
+            (
+                "failed to create shim task: OCI runtime create failed: … exec: \"nope\": executable file not found in $PATH: unknown",
+                StartCause::Command,
+            ),
+            ("… error mounting \"/a\" to rootfs at \"/b\": not a directory", StartCause::Mount),
+            ("something else", StartCause::Other),
+        ] {
+            let error =
+                start_failed("c", Error::DockerResponseServerError { status_code: 500, message: message.into() });
+            assert!(matches!(error, EngineError::Start { cause, .. } if cause == expected), "{message}");
         }
     }
 

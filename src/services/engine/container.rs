@@ -2,9 +2,7 @@
 
 use bollard::container::LogOutput;
 use bollard::models::{ContainerCreateBody, HostConfig};
-use bollard::query_parameters::{
-    AttachContainerOptions, CreateContainerOptions, RemoveContainerOptions, StartContainerOptions, WaitContainerOptions,
-};
+use bollard::query_parameters::{AttachContainerOptions, CreateContainerOptions, StartContainerOptions};
 use futures_util::StreamExt as _;
 
 use super::answer::failed;
@@ -49,25 +47,10 @@ impl Engine {
                 LogOutput::StdIn { .. } => {}
             }
         }
-        let mut waited = std::pin::pin!(self.docker.wait_container(id, None::<WaitContainerOptions>));
-        let code = match waited.next().await {
-            Some(Ok(ended)) => ended.status_code,
-            // bollard calls every exit code but 0 an error.
-            Some(Err(bollard::errors::Error::DockerContainerWaitError { code, .. })) => code,
-            Some(Err(error)) => return Err(failed(error)),
-            None => {
-                return Err(EngineError::NotFound { object: format!("container {id}") });
-            }
-        };
+        let code = self.wait(id).await?;
         let state = self.docker.inspect_container(id, None::<bollard::query_parameters::InspectContainerOptions>).await;
         let state = state.map_err(failed)?.state;
         Ok(Exit { code, out_of_memory: state.and_then(|state| state.oom_killed).unwrap_or_default() })
-    }
-
-    async fn remove_container(&self, id: &str) {
-        let options = RemoveContainerOptions { force: true, v: true, ..RemoveContainerOptions::default() };
-        // A container that is gone is what was wanted; one that cannot be removed is the engine's to report.
-        let _ = self.docker.remove_container(id, Some(options)).await;
     }
 }
 
@@ -80,7 +63,8 @@ struct Removal {
 impl Removal {
     async fn now(mut self) {
         if let Some(id) = self.id.take() {
-            self.engine.remove_container(&id).await;
+            // A container that cannot be removed is the engine's to report.
+            let _ = self.engine.remove(&id).await;
         }
     }
 }
@@ -89,7 +73,9 @@ impl Drop for Removal {
     fn drop(&mut self) {
         if let (Some(id), Ok(runtime)) = (self.id.take(), tokio::runtime::Handle::try_current()) {
             let engine = self.engine.clone();
-            runtime.spawn(async move { engine.remove_container(&id).await });
+            runtime.spawn(async move {
+                let _ = engine.remove(&id).await;
+            });
         }
     }
 }

@@ -44,6 +44,24 @@ pub enum EngineError {
         /// The engine's own words, one line.
         message: String,
     },
+    /// It is there already, in use, or in a state in which this cannot be done.
+    #[error("{action} failed: {message}")]
+    Conflict {
+        /// What was asked, as a gerund phrase.
+        action: String,
+        /// The engine's own words, one line.
+        message: String,
+    },
+    /// The container was made and could not be started.
+    #[error("the container {container} could not be started: {message}")]
+    Start {
+        /// Its id or name.
+        container: String,
+        /// What stood in the way.
+        cause: StartCause,
+        /// The engine's own words, one line.
+        message: String,
+    },
     /// The registry, as the engine sees it, refused or did not answer.
     #[error("{action} failed: {message}")]
     Registry {
@@ -81,6 +99,19 @@ pub enum EngineError {
     },
 }
 
+/// What stood in the way of a start.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StartCause {
+    /// A port of the host that something else listens on.
+    PortTaken,
+    /// The entry point or command is not in the image, or not executable.
+    Command,
+    /// Something to be mounted is not there, or of the wrong kind.
+    Mount,
+    /// Anything else; the message says what.
+    Other,
+}
+
 impl Classified for EngineError {
     fn class(&self) -> ErrorClass {
         match self {
@@ -88,6 +119,8 @@ impl Classified for EngineError {
             Self::NotAnswering { .. } | Self::Broken { .. } | Self::NoDigest { .. } => ErrorClass::Unavailable,
             Self::NotFound { .. } => ErrorClass::NotFound,
             Self::Denied { .. } => ErrorClass::Forbidden,
+            Self::Conflict { .. } => ErrorClass::Invalid,
+            Self::Start { .. } => ErrorClass::Failed,
             Self::Registry { class, .. } | Self::Failed { class, .. } => *class,
         }
     }

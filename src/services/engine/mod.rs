@@ -1,4 +1,4 @@
-//! Purpose: a Docker Engine's REST side: what it is, its images, moving them to and from registries, one-shot containers.
+//! Purpose: a Docker Engine's REST side: what it is, its images, moving them to and from registries, its containers.
 //!
 //! ```ignore
 //! let engine = Engine::connect("unix:///var/run/docker.sock").await?;
@@ -6,6 +6,17 @@
 //! engine.tag("sha256:…", "ghcr.io/acme/app:v1").await?;
 //! let digest = engine.push("ghcr.io/acme/app:v1", Some(&login), |step| log(step)).await?;
 //! assert_eq!(engine.distribution("ghcr.io/acme/app:v1", Some(&login)).await?, Some(digest));
+//! let loaded = engine.load(tar_stream).await?;                            // constant memory; `save` is the reverse
+//!
+//! let exit = engine.run(&OneShot { .. }, |stream, bytes| log(bytes)).await?; // one command, removed in every case
+//! let id = engine.create(&ContainerSpec { ports, ..ContainerSpec::new("nginx:1.27") }).await?;
+//! engine.copy_in(&id, "/etc/nginx", tar).await?;                          // before the start, as a stream
+//! engine.start(&id).await?;                                               // `EngineError::Start` says what stood in the way
+//! let state = engine.container(&id).await?.map(|found| found.state);      // exit code, out of memory, health and its log
+//! let code = engine.exec(&id, &Exec { command, ..Exec::default() }, |stream, bytes| log(bytes)).await?;
+//! let lines = engine.last_logs(&id, 200).await?;
+//! engine.remove(&id).await?;                                              // gone already is a success
+//! let ourselves = engine.own_container().await?;                          // `join` its networks to reach the others
 //! ```
 //!
 //! Dropping a future gives the request up; [`Engine::run`] removes its container even then.
@@ -15,11 +26,21 @@ mod client;
 mod container;
 mod endpoint;
 mod error;
+mod exec;
+mod files;
+mod lifecycle;
+mod logs;
+mod networks;
+mod spec;
 mod transfer;
 
 pub(crate) use answer::class_of_words;
 pub use endpoint::{Endpoint, EndpointError};
-pub use error::EngineError;
+pub use error::{EngineError, StartCause};
+pub use exec::Exec;
+pub use files::Loaded;
+pub use logs::LogLine;
+pub use spec::{Access, ContainerSpec, Init, Mount, Network, Privilege};
 
 use std::collections::BTreeMap;
 
