@@ -1,9 +1,9 @@
 # The commands of this repository. `make help` lists them; each is a small script below scripts/ with its own header.
 .DEFAULT_GOAL := help
-.PHONY: help test lint generate demo image parts parts-down
+.PHONY: help test lint generate demo image release-dry-run parts parts-down
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 test: ## format, clippy and all tests, against a real engine, real registries and moto
 	@scripts/test $(ARGS)
@@ -19,6 +19,9 @@ demo: ## build the action's image, then run a whole pipeline through it as GitHu
 
 image: ## build the static binary and pack it; prints both sizes
 	@scripts/image
+
+release-dry-run: ## everything a release does, on a clone and a registry of this machine
+	@scripts/release dry-run
 
 parts: ## start the engine, registries and moto, and leave them running (eval "$$(scripts/parts env)")
 	@scripts/parts up
