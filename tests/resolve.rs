@@ -2,6 +2,10 @@
 //! question can fail to be answered.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests are free to panic")]
 
+#[path = "resolve/changed.rs"]
+mod changed;
+#[path = "resolve/dispatch.rs"]
+mod dispatch;
 #[path = "resolve/failures.rs"]
 mod failures;
 #[path = "resolve/inputs.rs"]
@@ -11,6 +15,8 @@ mod ladder;
 #[path = "resolve/registries.rs"]
 mod registries;
 mod support;
+#[path = "resolve/tyk.rs"]
+mod tyk;
 mod world;
 
 use serde_json::{Value, json};

@@ -10,6 +10,7 @@ pub mod cache_option;
 pub mod comment;
 pub mod container;
 pub mod diagnosis;
+pub mod dispatch;
 pub mod dockerfile;
 pub mod ecs;
 pub mod event;

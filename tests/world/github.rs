@@ -19,6 +19,7 @@ pub mod comments;
 
 pub use comments::{Comment, Delays, Status};
 pub mod actions;
+pub mod changes;
 
 /// The token that stands for a job's own `GITHUB_TOKEN`: writes to `acme/app`, reads what is public.
 pub const TOKEN: &str = "ghs_world";
@@ -435,6 +436,9 @@ fn repository(state: &mut State, request: &Request, at: &At<'_>, rest: &[&str]) 
             ["contents", path @ ..] => contents(request, &found, &path.join("/")),
             ["pulls"] => pulls(request, at, &found),
             ["pulls", number] => pull(at, &found, number),
+            ["pulls", number, "files"] => changes::files(request, &found, number),
+            ["compare", range @ ..] => changes::compare(&found, &range.join("/")),
+            ["git", "trees", sha] => changes::tree(&found, sha),
             _ => Reply::unknown(request),
         };
     }
@@ -641,7 +645,11 @@ fn pull_json(at: &At<'_>, found: &Repository, number: u64, pull: &Pull) -> Value
 
 fn pull(at: &At<'_>, found: &Repository, number: &str) -> Reply {
     let known = number.parse().ok().and_then(|number| Some((number, found.pulls.get(&number)?)));
-    known.map_or_else(not_found, |(number, pull)| Reply::json(200, &pull_json(at, found, number, pull)))
+    known.map_or_else(not_found, |(number, pull)| {
+        let mut body = pull_json(at, found, number, pull);
+        body["changed_files"] = json!(changes::of_pull(found, pull).len());
+        Reply::json(200, &body)
+    })
 }
 
 /// Pull requests by state and `owner:branch` of the head, the newest first.

@@ -19,6 +19,8 @@ impl From<GithubError> for Failure {
                 failure(Kind::Work, "source-refused", "Source archive refused")
                     .hint("Check the repository's files at that commit.")
             }
+            GithubError::TooMany { .. } => failure(Kind::Work, "too-many-changes", "Too many changes")
+                .hint("What so large a change touches cannot be told from the API: leave `changed` out of the rule, or split the change."),
             GithubError::Disk { .. } => {
                 failure(Kind::Work, "disk", "Source not stored").hint("Check the free space of the runner.")
             }

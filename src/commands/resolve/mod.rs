@@ -6,20 +6,23 @@ use std::fmt;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::framework::{Command, Verdict};
+use super::framework::{Command, Limit, Verdict};
 use super::run::Run;
 use super::shared::Group;
-use crate::contract::values::{Count, Flag, Map, Secret};
-use crate::domain::ladder::{LadderError, Resolution, Step, Walk};
+use crate::contract::values::{Count, Flag, Map, Secret, Span};
+use crate::domain::dispatch::fill;
+use crate::domain::ladder::{Answer, LadderError, Question, Resolution, Step, Walk};
 use crate::domain::reference::ImageRef;
 use crate::runner::{Failure, Kind};
 
+mod dispatch;
 mod questions;
 mod report;
 mod settings;
 
+use dispatch::{Start, Trigger};
 use questions::{Asker, Evidence};
-use settings::Settings;
+use settings::{Settings, Wanted};
 
 /// `resolve`.
 pub struct ChooseImage;
@@ -52,13 +55,25 @@ pub struct Inputs {
     pub use_branch: Option<String>,
     /// Say that a build is needed, whatever exists.
     pub force_build: Option<Flag>,
-    /// `auto` asks what exists; `always-build` is the same as `force_build`; `dispatch` lets a workflow of the companion
-    /// build the image, which this version does not do yet. Default: auto.
+    /// `auto` asks what exists; `always-build` is the same as `force_build`; `dispatch` is `auto`, and lets the companion
+    /// build the image when it has to be built: starts `workflow` or sends `event_type`, waits for the run, requires the
+    /// image. Default: auto.
     pub strategy: Option<Strategy>,
-    /// Workflow of the companion for the strategy `dispatch`.
+    /// Workflow of the companion for the strategy `dispatch`, by file name; it must listen to `workflow_dispatch`.
     pub workflow: Option<String>,
-    /// Inputs of that workflow, one `key=value` per line.
+    /// Branch or tag of the companion at which `workflow` runs. Default: the branch to build from, else the default branch.
+    pub workflow_ref: Option<String>,
+    /// Instead of `workflow`: the type of a `repository_dispatch` event. The workflow that it starts must show the nonce:
+    /// `run-name: Build ${{ github.event.client_payload.landfall_nonce }}`.
+    pub event_type: Option<String>,
+    /// Inputs of the workflow, or keys of the event's payload, one `key=value` per line. `{image}`, `{tag}`, `{branch}`,
+    /// `{commit_sha}`, `{pull_request}` and `{nonce}` are filled in.
     pub dispatch_inputs: Map,
+    /// Time between two looks at the companion's run. Default: 10s.
+    pub poll_interval: Option<Span>,
+    /// Longest duration of the command. Default: 10m, with the strategy `dispatch` 1h; a run that was started is cancelled
+    /// then.
+    pub timeout: Option<Span>,
     /// An image to be used as it is.
     #[schemars(extend("x-aliases" = ["dashboard_image"]))]
     pub image_override: Option<String>,
@@ -115,19 +130,22 @@ pub struct Plan {
     subject: Vec<(&'static str, String)>,
     companion: Option<String>,
     evidence: Vec<Evidence>,
+    /// What builds the image, when it has to be built and is not to be built by us.
+    start: Option<Start>,
 }
 
 impl fmt::Display for Plan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let resolution = &self.resolution;
-        let (place, of) = self.rule;
-        write!(f, "strategy: {} (rule {place} of {of}, {})", resolution.strategy, self.ladder)?;
+        write!(f, "strategy: {} ({})", resolution.strategy, report::place(self))?;
         let image = resolution.image.as_deref().unwrap_or("none");
         write!(f, "\nimage: {image}\nneeds build: {}", resolution.needs_build)?;
         if let Some(branch) = &resolution.branch {
             write!(f, "\nbranch: {branch}")?;
         }
-        write!(f, "\nnext: {}", report::next_step(self))
+        write!(f, "\nnext: {}", report::next_step(self))?;
+        let inputs = self.start.iter().flat_map(|start| &start.inputs);
+        inputs.into_iter().try_for_each(|(name, value)| write!(f, "\n  with {name}={value}"))
     }
 }
 
@@ -136,6 +154,7 @@ impl Command for ChooseImage {
     const TITLE: &'static str = "Which image should these tests use?";
     const BRANDING: (&'static str, &'static str) = ("git-branch", "blue");
     const GROUPS: &'static [Group] = &[Group::Registry, Group::Cloud, Group::Engine];
+    const LIMIT: Limit = Limit::Own;
 
     type Inputs = Inputs;
     type Plan = Plan;
@@ -143,29 +162,17 @@ impl Command for ChooseImage {
 
     async fn plan(inputs: Inputs, run: &Run, _outputs: &mut Outputs) -> Result<Plan, Failure> {
         let settings = Settings::read(inputs, run).await?;
-        let group = run.log.group(format!("Questions for {}", settings.ladder));
-        let mut asker = Asker::new(&settings, run)?;
-        let mut walk = Walk::new(&settings.rules, &settings.facts);
-        let resolution = loop {
-            match walk.step().map_err(|error| no_answer(&error))? {
-                Step::Done(resolution) => break resolution,
-                Step::Ask(question) => walk.learn(asker.answer(question).await?),
-            }
-        };
-        let evidence = asker.into_evidence();
-        if evidence.is_empty() {
-            run.log.info("nothing had to be asked");
+        let limit = settings.limit;
+        match tokio::time::timeout(limit, decide(settings, run)).await {
+            Ok(plan) => plan,
+            Err(_) => Err(Failure::new(
+                Kind::Work,
+                "timeout",
+                "Out of time",
+                format!("the questions were not answered within {}", Span(limit)),
+            )
+            .hint("Raise `timeout`, or try again later.")),
         }
-        drop(group);
-        let place = settings.rules.iter().position(|rule| rule.strategy == resolution.strategy);
-        Ok(Plan {
-            rule: (place.map_or(0, |place| place + 1), settings.rules.len()),
-            subject: settings.subject(),
-            companion: settings.companion.as_ref().map(ToString::to_string),
-            ladder: settings.ladder,
-            resolution,
-            evidence,
-        })
     }
 
     async fn apply(plan: Plan, run: &Run, outputs: &mut Outputs) -> Result<Verdict, Failure> {
@@ -174,8 +181,99 @@ impl Command for ChooseImage {
         run.log.info(plan.to_string());
         drop(group);
         run.summary.section(report::section(&plan));
-        Ok(Verdict::Success("resolved"))
+        let Some(start) = &plan.start else {
+            return Ok(Verdict::Success("resolved"));
+        };
+        let built = dispatch::build(start, run, outputs).await;
+        run.summary.section(report::built(start, outputs, built.is_ok()));
+        built.map(|()| Verdict::Success("built"))
     }
+}
+
+/// Goes down the ladder; with the strategy `dispatch` also decides what is to be started.
+async fn decide(settings: Settings, run: &Run) -> Result<Plan, Failure> {
+    let group = run.log.group(format!("Questions for {}", settings.ladder));
+    let mut asker = Asker::new(&settings, run)?;
+    let mut walk = Walk::new(&settings.rules, &settings.facts);
+    let resolution = loop {
+        match walk.step().map_err(|error| no_answer(&error))? {
+            Step::Done(resolution) => break resolution,
+            Step::Ask(question) => walk.learn(asker.answer(question).await?),
+        }
+    };
+    let start = match &settings.dispatch {
+        Some(_) if resolution.needs_build => Some(start(&settings, &resolution, &mut asker, run).await?),
+        _ => None,
+    };
+    let evidence = asker.into_evidence();
+    if evidence.is_empty() {
+        run.log.info("nothing had to be asked");
+    }
+    drop(group);
+    Ok(Plan {
+        rule: (resolution.rule - settings.added, settings.rules.len() - settings.added),
+        subject: settings.subject(),
+        companion: settings.companion.as_ref().map(ToString::to_string),
+        ladder: settings.ladder,
+        resolution,
+        evidence,
+        start,
+    })
+}
+
+/// What has to be started to get the image.
+async fn start(
+    settings: &Settings,
+    resolution: &Resolution,
+    asker: &mut Asker,
+    run: &Run,
+) -> Result<Start, Failure> {
+    let (Some(wanted), Some(companion)) = (&settings.dispatch, &settings.companion) else {
+        return Err(Failure::input("companion is required and not set", "Set `companion`."));
+    };
+    let image = resolution.image.as_deref().and_then(|image| image.parse::<ImageRef>().ok()).ok_or_else(|| {
+        Failure::input(
+            format!("the rule '{}' wants a build and names no image", resolution.strategy),
+            "Give the rule an `image`: it is what has to exist after the build.",
+        )
+    })?;
+    let branch = match (&resolution.branch, &wanted.trigger) {
+        (Some(branch), _) => Some(branch.clone()),
+        (None, Wanted::Workflow { at: None, .. }) => match asker.answer(Question::DefaultBranch).await? {
+            Answer::DefaultBranch(name) => Some(name),
+            _ => None,
+        },
+        (None, _) => None,
+    };
+    let nonce = format!("landfall-{}", run.random.token());
+    let facts = &settings.facts;
+    let values = [
+        ("image", Some(image.to_string())),
+        ("tag", image.tag().map(ToString::to_string)),
+        ("branch", branch.clone()),
+        ("commit_sha", facts.commit_sha.as_ref().map(ToString::to_string)),
+        ("pull_request", facts.pull_request.map(|number| number.to_string())),
+        ("nonce", Some(nonce.clone())),
+    ];
+    let values = values.into_iter().filter_map(|(name, value)| Some((name, value?))).collect();
+    let inputs = wanted.inputs.iter().map(|(name, text)| (name.clone(), fill(text, &values))).collect();
+    let trigger = match &wanted.trigger {
+        Wanted::Event(kind) => Trigger::Event(kind.clone()),
+        Wanted::Workflow { file, at } => Trigger::Workflow {
+            workflow: file.clone(),
+            at: at.clone().or(branch).unwrap_or_default(),
+        },
+    };
+    Ok(Start {
+        companion: companion.clone(),
+        trigger,
+        inputs,
+        image,
+        nonce,
+        token: settings.companion_token.clone(),
+        interval: settings.interval,
+        limit: settings.limit,
+    })
 }
 
 fn outputs_of(plan: &Plan) -> Outputs {

@@ -7,12 +7,15 @@ use super::settings::Settings;
 use crate::commands::run::Run;
 use crate::commands::upstream::Clients;
 use crate::domain::ladder::{Answer, Presence, Question};
-use crate::domain::names::{BranchName, Digest, RepositoryName};
+use crate::domain::names::{BranchName, CommitSha, Digest, RepositoryName};
 use crate::domain::reference::{ImageName, ImageRef};
 use crate::runner::{Failure, Kind, Log};
 use crate::services::github::{GithubClient, GithubError, Repository};
 use crate::services::registry::{Existence, Way};
 use crate::services::{Classified as _, ErrorClass};
+
+/// Changed paths that are shown.
+const SHOWN_PATHS: usize = 5;
 
 /// One question and its answer.
 #[derive(Debug, Clone, Serialize)]
@@ -30,9 +33,18 @@ pub(super) struct Evidence {
 /// Asks, and remembers what was said.
 pub(super) struct Asker {
     companion: Option<Companion>,
+    subject: Option<Subject>,
     existence: Existence,
     evidence: Vec<Evidence>,
     log: Log,
+}
+
+/// The pull request under test.
+struct Subject {
+    github: GithubClient,
+    repository: RepositoryName,
+    number: u64,
+    commit: CommitSha,
 }
 
 /// The companion repository; read once, before or together with the first question about it.
@@ -55,9 +67,20 @@ impl Asker {
                 seen: None,
             })
         });
+        let facts = &settings.facts;
+        let subject = match (&settings.own, facts.pull_request, &facts.commit_sha) {
+            (Some(repository), Some(number), Some(commit)) => Some(Subject {
+                github: clients.github()?,
+                repository: repository.clone(),
+                number,
+                commit: commit.clone(),
+            }),
+            _ => None,
+        };
         let own: Vec<&str> = settings.facts.image.iter().map(ImageName::registry).collect();
         Ok(Self {
             companion: companion.transpose()?,
+            subject,
             existence: clients.existence(None, &own)?,
             evidence: Vec::new(),
             log: run.log.clone(),
@@ -75,10 +98,7 @@ impl Asker {
             Question::Image(image) => self.image(image).await,
             Question::DefaultBranch => self.default_branch().await,
             Question::CompanionPullRequest(branch) => self.pull_request(branch).await,
-            Question::ChangedPaths => Err(Failure::input(
-                "the ladder asks which paths change, which this version cannot find out yet",
-                "Leave `changed` out of the ladder.",
-            )),
+            Question::ChangedPaths => self.changed_paths().await,
         }
     }
 
@@ -134,6 +154,28 @@ impl Asker {
         Ok(Answer::CompanionPullRequest(branch, number))
     }
 
+    /// The paths that the pull request under test changes, asked of the API.
+    async fn changed_paths(&mut self) -> Result<Answer, Failure> {
+        let Some(subject) = &self.subject else {
+            return Err(Failure::input(
+                "the ladder asks which paths change, but pull request, commit or repository are not known",
+                "Set `pull_request` and `commit_sha`; GITHUB_REPOSITORY names the repository.",
+            ));
+        };
+        let github = subject.github.clone();
+        let repository = github.repository(&subject.repository).await?;
+        let paths = github.changed_paths(&repository, subject.number, &subject.commit).await?;
+        let question = format!("paths changed by pull request #{} at {}", subject.number, subject.commit.short());
+        let shown = paths.iter().take(SHOWN_PATHS).map(String::as_str).collect::<Vec<_>>().join(", ");
+        let answer = match paths.len() {
+            0 => "none".to_owned(),
+            count if count > SHOWN_PATHS => format!("{count}: {shown}, …"),
+            count => format!("{count}: {shown}"),
+        };
+        self.note(question, answer);
+        Ok(Answer::ChangedPaths(paths))
+    }
+
     /// A ladder asks about the companion only when there is one.
     fn companion(&mut self) -> Result<&mut Companion, Failure> {
         self.companion.as_mut().ok_or_else(|| {
@@ -158,7 +200,7 @@ impl Companion {
 
     /// The head of a branch. The first question asks for the repository at the same time: what is said about a branch
     /// of a repository that cannot be seen means nothing.
-    async fn head(&mut self, branch: &BranchName) -> Result<Option<crate::domain::names::CommitSha>, Failure> {
+    async fn head(&mut self, branch: &BranchName) -> Result<Option<CommitSha>, Failure> {
         if let Some(repository) = &self.seen {
             return self.github.branch_head(repository, branch).await.map_err(|error| self.unreadable(error));
         }

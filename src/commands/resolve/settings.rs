@@ -1,25 +1,58 @@
 //! Purpose: the inputs of `resolve`, checked together, with what the event and the config add.
 
+use std::collections::BTreeMap;
+use std::time::Duration;
+
 use secrecy::SecretString;
 
 use super::{Inputs, Strategy};
 use crate::commands::run::Run;
 use crate::commands::upstream::Clients;
 use crate::contract::values::{Count, Flag};
-use crate::domain::event::Event;
-use crate::domain::ladder::{Condition, Facts, Ladder, Presence, Rule, built_in};
+use crate::domain::event::{Event, EventKind};
+use crate::domain::ladder::{Condition, Facts, Ladder, Presence, Rule, built_in, override_rule};
 use crate::domain::names::{BranchName, CommitSha, RepositoryName};
 use crate::domain::reference::ImageName;
 use crate::runner::{Failure, Problems, nearest};
+
+/// Time for questions alone.
+const SHORT: Duration = Duration::from_secs(600);
+/// Time for a build elsewhere.
+const LONG: Duration = Duration::from_secs(3600);
+const SHORTEST_INTERVAL: Duration = Duration::from_millis(50);
 
 /// What a resolution needs.
 pub(super) struct Settings {
     /// The ladder, in words.
     pub(super) ladder: String,
     pub(super) rules: Vec<Rule>,
+    /// Rules in front that the config did not write.
+    pub(super) added: usize,
     pub(super) facts: Facts,
     pub(super) companion: Option<RepositoryName>,
     pub(super) companion_token: Option<SecretString>,
+    /// The repository that the workflow runs in.
+    pub(super) own: Option<RepositoryName>,
+    pub(super) dispatch: Option<Dispatch>,
+    /// Time between two looks at a run.
+    pub(super) interval: Duration,
+    /// Longest duration.
+    pub(super) limit: Duration,
+}
+
+/// How the companion is asked to build.
+pub(super) struct Dispatch {
+    pub(super) trigger: Wanted,
+    /// With placeholders.
+    pub(super) inputs: BTreeMap<String, String>,
+}
+
+/// What is to be started.
+pub(super) enum Wanted {
+    /// A workflow; without a place it runs at the branch that is built from.
+    Workflow { file: String, at: Option<String> },
+    /// A `repository_dispatch` of this type.
+    Event(String),
 }
 
 impl Settings {
@@ -30,7 +63,12 @@ impl Settings {
         let ladder = ladder(&inputs, run, &mut problems);
         let image = image(&inputs, &ladder, &mut problems);
         let companion = companion(&inputs, &ladder, &mut problems);
-        check_available(&inputs, &ladder, &mut problems);
+        check_ladder(&inputs, &ladder, &mut problems);
+        let dispatch = dispatch(&inputs, companion.as_ref(), &mut problems);
+        let interval = inputs.poll_interval.map_or(Duration::from_secs(10), |interval| interval.0);
+        if interval < SHORTEST_INTERVAL {
+            problems.add("poll_interval", "is too short; use at least 50ms");
+        }
         let facts = facts(&inputs, run, &event, image, &mut problems);
         let own = own_repository(run);
         if ladder.rules.is_empty() && inputs.image_override.is_none() {
@@ -41,32 +79,42 @@ impl Settings {
             }
         }
         problems.into_result()?;
-        let (name, rules) = match &inputs.ladder {
-            Some(name) if !ladder.rules.is_empty() => (format!("the ladder '{name}' of the config"), ladder.rules),
-            _ => ("the built-in ladder".to_owned(), built_in()),
+        let written = ladder.rules.len();
+        let (name, rules, added) = match &inputs.ladder {
+            Some(name) if written > 0 => {
+                let rules = whole(ladder.rules);
+                let added = rules.len() - written;
+                (format!("the ladder '{name}' of the config"), rules, added)
+            }
+            _ => ("the built-in ladder".to_owned(), built_in(), 0),
         };
         let presence = if companion.is_some() { Presence::Present } else { Presence::Absent };
         let mut settings = Self {
             ladder: name,
             rules,
+            added,
             facts: Facts { companion: presence, ..facts },
             companion,
             companion_token: inputs.companion_token.map(|token| token.0),
+            interval,
+            limit: inputs.timeout.map_or(if dispatch.is_some() { LONG } else { SHORT }, |limit| limit.0),
+            dispatch,
+            own,
         };
-        settings.complete(own, run).await?;
+        settings.complete(run).await?;
         Ok(settings)
     }
 
     /// A comment on a pull request, for example, names the pull request and nothing of it.
-    async fn complete(&mut self, own: Option<RepositoryName>, run: &Run) -> Result<(), Failure> {
+    async fn complete(&mut self, run: &Run) -> Result<(), Failure> {
         let facts = &mut self.facts;
         let is_complete = facts.commit_sha.is_some() && facts.head_ref.is_some() && facts.base_ref.is_some();
-        let (false, None, Some(number), Some(own)) = (is_complete, &facts.image_override, facts.pull_request, own)
+        let (false, None, Some(number), Some(own)) = (is_complete, &facts.image_override, facts.pull_request, &self.own)
         else {
             return Ok(());
         };
         let github = Clients::new(run).github()?;
-        let repository = github.repository(&own).await?;
+        let repository = github.repository(own).await?;
         let pull = github.pull_request(&repository, number).await?;
         run.log.info(format!(
             "pull request #{number}: '{}' at {} into '{}'",
@@ -137,22 +185,74 @@ fn required(inputs: &Inputs, ladder: &Ladder, problems: &mut Problems) {
     }
 }
 
-/// Refuses what this version cannot do, before anything is asked.
-fn check_available(inputs: &Inputs, ladder: &Ladder, problems: &mut Problems) {
-    if inputs.strategy == Some(Strategy::Dispatch) {
-        problems.add("strategy", "is 'dispatch', which this version cannot do yet; use auto or always-build");
-    }
-    for rule in ladder.rules.iter().filter(|rule| asks_for_changes(&rule.condition)) {
+/// A ladder of the config that does not speak of overrides gets the rule for them in front: an image that was given is
+/// never passed over.
+fn whole(rules: Vec<Rule>) -> Vec<Rule> {
+    let speaks = rules.iter().any(|rule| rule.condition.speaks_of(&|condition| condition.overridden.is_some()));
+    if speaks { rules } else { std::iter::once(override_rule()).chain(rules).collect() }
+}
+
+/// An input that the ladder would pass over in silence is a mistake.
+fn check_ladder(inputs: &Inputs, ladder: &Ladder, problems: &mut Problems) {
+    let forced = inputs.force_build == Some(Flag(true)) || inputs.strategy == Some(Strategy::AlwaysBuild);
+    let speaks = |rule: &Rule| rule.condition.speaks_of(&|condition: &Condition| condition.forced.is_some());
+    if forced && !ladder.rules.is_empty() && !ladder.rules.iter().any(speaks) {
+        let name = inputs.ladder.as_deref().unwrap_or_default();
         problems.add(
-            format!("resolve.ladders.{}", inputs.ladder.as_deref().unwrap_or_default()),
-            format!("has the rule '{}' with `changed`, which this version cannot find out yet", rule.strategy),
+            "force_build",
+            format!("is set, but no rule of the ladder '{name}' says what is built then: add one with `if: {{forced: true}}`"),
         );
     }
 }
 
-fn asks_for_changes(condition: &Condition) -> bool {
-    let inner = condition.not.iter().map(AsRef::as_ref).chain(&condition.all).chain(&condition.any);
-    condition.changed.is_some() || inner.into_iter().any(asks_for_changes)
+/// How the companion is asked to build; inputs that only the strategy `dispatch` reads are a mistake without it.
+fn dispatch(inputs: &Inputs, companion: Option<&RepositoryName>, problems: &mut Problems) -> Option<Dispatch> {
+    let values = inputs.dispatch_inputs.0.iter().map(|(name, value)| (name.clone(), value.clone())).collect();
+    if inputs.strategy != Some(Strategy::Dispatch) {
+        let given = [
+            ("workflow", inputs.workflow.is_some()),
+            ("workflow_ref", inputs.workflow_ref.is_some()),
+            ("event_type", inputs.event_type.is_some()),
+            ("dispatch_inputs", !inputs.dispatch_inputs.0.is_empty()),
+        ];
+        for (name, _) in given.into_iter().filter(|(_, given)| *given) {
+            problems.add(name, "is for `strategy: dispatch` only");
+        }
+        return None;
+    }
+    if companion.is_none() && inputs.companion.is_none() {
+        problems.add("companion", "is required for `strategy: dispatch`");
+    }
+    let trigger = match (&inputs.workflow, &inputs.event_type) {
+        (Some(workflow), None) => {
+            // Both `build.yml` and the path from the repository's root are common.
+            let file = workflow.rsplit('/').next().unwrap_or(workflow).to_owned();
+            Wanted::Workflow { file, at: inputs.workflow_ref.clone() }
+        }
+        (None, Some(kind)) => {
+            if inputs.workflow_ref.is_some() {
+                problems.add("workflow_ref", "does not go with event_type: such runs are at the default branch");
+            }
+            if kind.len() > 100 {
+                problems.add("event_type", "has more than 100 characters");
+            }
+            Wanted::Event(kind.clone())
+        }
+        (None, None) => {
+            problems.add("workflow", "or event_type is required for `strategy: dispatch`");
+            return None;
+        }
+        (Some(_), Some(_)) => {
+            problems.add("workflow", "and event_type exclude each other");
+            return None;
+        }
+    };
+    // GitHub's own limits; the event's payload holds our nonce, too.
+    let most = if matches!(trigger, Wanted::Event(_)) { 9 } else { 25 };
+    if inputs.dispatch_inputs.0.len() > most {
+        problems.add("dispatch_inputs", format!("has more than the {most} entries that GitHub takes"));
+    }
+    Some(Dispatch { trigger, inputs: values })
 }
 
 fn facts(inputs: &Inputs, run: &Run, event: &Event, image: Option<ImageName>, problems: &mut Problems) -> Facts {
@@ -171,12 +271,16 @@ fn facts(inputs: &Inputs, run: &Run, event: &Event, image: Option<ImageName>, pr
         branch("base_ref", &inputs.base_ref),
         branch("use_branch", &inputs.use_branch),
     );
+    // In the workflows of a pull request the run's own commit is its merge commit.
+    let merges = matches!(event.kind, EventKind::PullRequest);
+    let merge_sha = run.github.sha.as_deref().filter(|_| merges).and_then(|sha| sha.parse().ok());
     let keep = run.config.tags.keep.as_deref().unwrap_or_default().parse();
     Facts {
         event: event.kind.clone(),
         image,
         companion: Presence::Absent,
         commit_sha: given_sha.or_else(|| event.sha.clone()),
+        merge_sha,
         head_ref: head_ref.or_else(|| event.branch().map(str::to_owned)),
         base_ref: base_ref.or_else(|| event.target_branch().map(str::to_owned)),
         pull_request: inputs.pull_request.map(|Count(number)| number).or(event.pull_request),

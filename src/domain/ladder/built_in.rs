@@ -11,7 +11,7 @@ pub fn built_in() -> Vec<Rule> {
     let condition = Condition::default;
     let branch = || Some(Text::of("", Placeholder::Branch));
     vec![
-        use_image("override", Condition { overridden: Some(true), ..condition() }, whole_override()),
+        override_rule(),
         build(
             "forced-build",
             Condition { forced: Some(true), ..condition() },
@@ -33,6 +33,12 @@ pub fn built_in() -> Vec<Rule> {
         use_image("existing-image", Condition { image_exists: Some(by_commit()), ..condition() }, by_commit()),
         build("build-required", condition(), &[(Placeholder::BaseRef, Exists), (Placeholder::DefaultBranch, Known)]),
     ]
+}
+
+/// An image that was given is used as it is. Holds for ladders of the config, too, unless they say otherwise.
+#[must_use]
+pub fn override_rule() -> Rule {
+    use_image("override", Condition { overridden: Some(true), ..Condition::default() }, whole_override())
 }
 
 fn use_image(strategy: &str, condition: Condition, image: Text) -> Rule {

@@ -14,7 +14,7 @@ mod rules;
 mod text;
 mod walk;
 
-pub use built_in::built_in;
+pub use built_in::{built_in, override_rule};
 pub use rules::{Branches, Condition, Ladder, Patterns, Rule};
 pub use text::{Placeholder, Text, TextError};
 pub use walk::Walk;
@@ -30,6 +30,8 @@ pub struct Facts {
     pub companion: Presence,
     /// The commit under test.
     pub commit_sha: Option<CommitSha>,
+    /// The commit that merges the pull request for a test: what `github.sha` is in its workflows.
+    pub merge_sha: Option<CommitSha>,
     /// The branch under test.
     pub head_ref: Option<String>,
     /// The branch that the work is meant for.
@@ -97,6 +99,9 @@ pub enum Step {
 /// The image to use.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 pub struct Resolution {
+    /// Place of the rule that decided, from 1 on.
+    #[serde(skip)]
+    pub rule: usize,
     /// Name of the rule that decided.
     pub strategy: String,
     /// The image, when the rule names one.

@@ -78,6 +78,15 @@ pub struct Condition {
     pub any: Vec<Condition>,
 }
 
+impl Condition {
+    /// Whether this condition, or one within it, fulfils `test`.
+    #[must_use]
+    pub fn speaks_of(&self, test: &dyn Fn(&Self) -> bool) -> bool {
+        let inner = self.not.iter().map(AsRef::as_ref).chain(&self.all).chain(&self.any);
+        test(self) || inner.into_iter().any(|inner| inner.speaks_of(test))
+    }
+}
+
 /// One pattern or a list of patterns.
 #[derive(Debug, Clone)]
 pub struct Patterns(Vec<(String, Globs)>);

@@ -10,6 +10,7 @@ fn facts() -> Facts {
         image: Some("registry.example/dashboard".parse().unwrap()),
         companion: Presence::Present,
         commit_sha: Some(SHA.parse().unwrap()),
+        merge_sha: None,
         head_ref: Some("feature/x".into()),
         base_ref: Some("master".into()),
         pull_request: Some(42),

@@ -10,6 +10,8 @@ pub enum Placeholder {
     CommitSha,
     /// Its first seven digits.
     Sha7,
+    /// The commit that merges the pull request for a test.
+    MergeSha,
     /// The branch under test.
     HeadRef,
     /// Its slug.
@@ -34,9 +36,10 @@ pub enum Placeholder {
     ImageOverride,
 }
 
-const NAMES: [(&str, Placeholder); 13] = [
+const NAMES: [(&str, Placeholder); 14] = [
     ("commit_sha", Placeholder::CommitSha),
     ("sha7", Placeholder::Sha7),
+    ("merge_sha", Placeholder::MergeSha),
     ("head_ref", Placeholder::HeadRef),
     ("head_slug", Placeholder::HeadSlug),
     ("base_ref", Placeholder::BaseRef),

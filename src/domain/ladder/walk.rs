@@ -79,17 +79,17 @@ impl<'a> Walk<'a> {
     /// # Errors
     /// [`LadderError`] when no rule applies, or the one that does cannot be filled in.
     pub fn step(&self) -> Result<Step, LadderError> {
-        for rule in self.rules {
+        for (place, rule) in (1..).zip(self.rules) {
             match self.holds(&rule.condition) {
                 Truth::No => {}
                 Truth::Open(question) => return Ok(Step::Ask(question)),
-                Truth::Yes => return self.outcome(rule),
+                Truth::Yes => return self.outcome(place, rule),
             }
         }
         Err(LadderError::NoRule)
     }
 
-    fn outcome(&self, rule: &Rule) -> Result<Step, LadderError> {
+    fn outcome(&self, place: usize, rule: &Rule) -> Result<Step, LadderError> {
         let image = match rule.image.as_ref().map(|text| self.fill(text)) {
             None => None,
             Some(Value::Open(question)) => return Ok(Step::Ask(question)),
@@ -116,6 +116,7 @@ impl<'a> Walk<'a> {
             break;
         }
         Ok(Step::Done(Resolution {
+            rule: place,
             strategy: rule.strategy.clone(),
             image: image.filter(|image| !image.is_empty()),
             needs_build: rule.needs_build,
@@ -225,6 +226,7 @@ impl<'a> Walk<'a> {
         let known = match placeholder {
             Placeholder::CommitSha => facts.commit_sha.as_ref().map(CommitSha::to_string),
             Placeholder::Sha7 => facts.commit_sha.as_ref().map(|sha| sha.short().to_owned()),
+            Placeholder::MergeSha => facts.merge_sha.as_ref().map(CommitSha::to_string),
             Placeholder::HeadRef => head.map(str::to_owned),
             Placeholder::HeadSlug => slug(head),
             Placeholder::BaseRef => base.map(str::to_owned),

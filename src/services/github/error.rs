@@ -212,6 +212,14 @@ pub enum GithubError {
         /// The most that is allowed.
         limit: u64,
     },
+    /// GitHub's answers are cut off, or would have to be asked for too often.
+    #[error("the {asked} cannot be told from {limit} answers")]
+    TooMany {
+        /// What was asked.
+        asked: Asked,
+        /// The most answers that are read.
+        limit: u64,
+    },
     /// This machine could not store the archive's files.
     #[error("the {asked} cannot be stored in {}", .folder.display())]
     Disk {
@@ -256,6 +264,7 @@ impl GithubError {
             | Self::BadArchive { asked, .. }
             | Self::Escape { asked, .. }
             | Self::TooLarge { asked, .. }
+            | Self::TooMany { asked, .. }
             | Self::Disk { asked, .. } => Some(asked),
             Self::Address(_) | Self::Token | Self::Setup(_) => None,
         }
@@ -274,7 +283,9 @@ impl Classified for GithubError {
             | Self::Malformed { .. }
             | Self::BadArchive { .. }
             | Self::Setup(_) => ErrorClass::Unavailable,
-            Self::Address(_) | Self::Token | Self::Escape { .. } | Self::TooLarge { .. } => ErrorClass::Invalid,
+            Self::Address(_) | Self::Token | Self::Escape { .. } | Self::TooLarge { .. } | Self::TooMany { .. } => {
+                ErrorClass::Invalid
+            },
             Self::Disk { .. } => ErrorClass::Failed,
         }
     }

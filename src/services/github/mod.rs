@@ -30,6 +30,7 @@ use super::http::{self as policy, Repeat, RetryPolicy, TOTAL_TIMEOUT};
 
 mod archive;
 mod comments;
+mod changes;
 mod error;
 mod identity;
 mod pages;
