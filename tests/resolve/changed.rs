@@ -97,7 +97,11 @@ fn every_page_is_read() {
     files.push(("zzz/special.go".to_owned(), "x".to_owned()));
     let world = changing(&files, &[]);
     let outcome = decided(&world, "touched");
-    assert!(outcome.report().contains("paths changed by pull request #42 at abc1234: 251: docs/"), "{}", outcome.report());
+    assert!(
+        outcome.report().contains("paths changed by pull request #42 at abc1234: 251: docs/"),
+        "{}",
+        outcome.report()
+    );
     assert_eq!(world.calls(Skin::Github).iter().filter(|call| call.contains("/files")).count(), 3);
     world.finish();
 }

@@ -65,7 +65,9 @@ fn a_dry_run_shows_what_would_be_started() {
     let world = companion(|_| ());
     let outcome = done(by_workflow(&world).input("dry_run", "true"));
     let plan = outcome.report();
-    for expected in ["start the workflow 'build.yml' of acme/dashboard at 'feature/Add_New-Feature'", "with tag=sha-abc1234"] {
+    for expected in
+        ["start the workflow 'build.yml' of acme/dashboard at 'feature/Add_New-Feature'", "with tag=sha-abc1234"]
+    {
         assert!(plan.contains(expected), "{plan}");
     }
     world.finish();
@@ -112,7 +114,10 @@ fn a_run_that_fails_is_named_with_job_and_step() {
     let world = companion(|actions| actions.workflow("build.yml").script = Script::ending("failure", 2));
     let outcome = failing(by_workflow(&world), 1, "dispatched-run-failed");
     let said = error(&outcome);
-    assert!(said.contains("ended with failure: job 'image' at step 'Push'") && said.contains("/actions/runs/"), "{said}");
+    assert!(
+        said.contains("ended with failure: job 'image' at step 'Push'") && said.contains("/actions/runs/"),
+        "{said}"
+    );
     assert_eq!(outcome.output("needs_build"), "true");
     assert!(outcome.has_output("run_url"));
     insta::assert_snapshot!(outcome.report());

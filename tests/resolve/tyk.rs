@@ -163,7 +163,11 @@ fn an_override_goes_before_the_table() {
 fn a_build_that_the_table_does_not_know_cannot_be_forced() {
     let world = start("pkg/a.go", &[], &[]);
     let outcome = failing(into(&world, "master").input("force_build", "true"), 2, "invalid-input");
-    assert!(error(&outcome).contains("force_build is set, but no rule of the ladder 'dashboard'"), "{}", error(&outcome));
+    assert!(
+        error(&outcome).contains("force_build is set, but no rule of the ladder 'dashboard'"),
+        "{}",
+        error(&outcome)
+    );
     world.finish();
 }
 

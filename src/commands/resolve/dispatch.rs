@@ -122,8 +122,11 @@ impl Watch<'_> {
         let start = self.start;
         match &start.trigger {
             Trigger::Workflow { workflow, at } => {
-                let dispatched =
-                    self.github.dispatch_workflow(&self.repository, workflow, at, &start.inputs).await.map_err(not_started)?;
+                let dispatched = self
+                    .github
+                    .dispatch_workflow(&self.repository, workflow, at, &start.inputs)
+                    .await
+                    .map_err(not_started)?;
                 if dispatched.is_none() && !start.inputs.values().any(|value| value.contains(&start.nonce)) {
                     return Err(unnamed(start));
                 }
@@ -287,10 +290,7 @@ fn standing(run: &WorkflowRun) -> &'static str {
 
 fn seen_of(job: &Job) -> Seen {
     let fails = |conclusion: Option<Conclusion>| {
-        !matches!(
-            conclusion,
-            None | Some(Conclusion::Success | Conclusion::Skipped | Conclusion::Neutral)
-        )
+        !matches!(conclusion, None | Some(Conclusion::Success | Conclusion::Skipped | Conclusion::Neutral))
     };
     let step = match job.conclusion {
         None => job.steps.iter().find(|step| step.status == RunStatus::InProgress),
@@ -325,7 +325,8 @@ fn not_started(error: GithubError) -> Failure {
     let doubtful = error.class().is_transient() && !error.had_no_effect();
     let failure = Failure::from(error);
     if doubtful {
-        return failure.hint("Whether a run was started is not known; look at the companion's runs before trying again.");
+        return failure
+            .hint("Whether a run was started is not known; look at the companion's runs before trying again.");
     }
     failure
         .hint("The workflow must exist at that branch and listen to `workflow_dispatch` with exactly these inputs.")

@@ -222,12 +222,7 @@ async fn decide(settings: Settings, run: &Run) -> Result<Plan, Failure> {
 }
 
 /// What has to be started to get the image.
-async fn start(
-    settings: &Settings,
-    resolution: &Resolution,
-    asker: &mut Asker,
-    run: &Run,
-) -> Result<Start, Failure> {
+async fn start(settings: &Settings, resolution: &Resolution, asker: &mut Asker, run: &Run) -> Result<Start, Failure> {
     let (Some(wanted), Some(companion)) = (&settings.dispatch, &settings.companion) else {
         return Err(Failure::input("companion is required and not set", "Set `companion`."));
     };
@@ -259,10 +254,9 @@ async fn start(
     let inputs = wanted.inputs.iter().map(|(name, text)| (name.clone(), fill(text, &values))).collect();
     let trigger = match &wanted.trigger {
         Wanted::Event(kind) => Trigger::Event(kind.clone()),
-        Wanted::Workflow { file, at } => Trigger::Workflow {
-            workflow: file.clone(),
-            at: at.clone().or(branch).unwrap_or_default(),
-        },
+        Wanted::Workflow { file, at } => {
+            Trigger::Workflow { workflow: file.clone(), at: at.clone().or(branch).unwrap_or_default() }
+        }
     };
     Ok(Start {
         companion: companion.clone(),

@@ -109,7 +109,8 @@ impl Settings {
     async fn complete(&mut self, run: &Run) -> Result<(), Failure> {
         let facts = &mut self.facts;
         let is_complete = facts.commit_sha.is_some() && facts.head_ref.is_some() && facts.base_ref.is_some();
-        let (false, None, Some(number), Some(own)) = (is_complete, &facts.image_override, facts.pull_request, &self.own)
+        let (false, None, Some(number), Some(own)) =
+            (is_complete, &facts.image_override, facts.pull_request, &self.own)
         else {
             return Ok(());
         };

@@ -106,11 +106,7 @@ impl GithubClient {
         self.compared(repository, &pull.base.branch, commit).await
     }
 
-    async fn listed_files(
-        &self,
-        repository: &Repository,
-        number: u64,
-    ) -> Result<(BTreeSet<String>, u64), GithubError> {
+    async fn listed_files(&self, repository: &Repository, number: u64) -> Result<(BTreeSet<String>, u64), GithubError> {
         let asked = Asked::new("files of the pull request", format!("#{number} of {}", repository.name))
             .needing("pull-requests: read");
         let route = Route::of(&repository.name).words("/pulls").name(&number.to_string()).words("/files");

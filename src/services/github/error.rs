@@ -285,7 +285,7 @@ impl Classified for GithubError {
             | Self::Setup(_) => ErrorClass::Unavailable,
             Self::Address(_) | Self::Token | Self::Escape { .. } | Self::TooLarge { .. } | Self::TooMany { .. } => {
                 ErrorClass::Invalid
-            },
+            }
             Self::Disk { .. } => ErrorClass::Failed,
         }
     }

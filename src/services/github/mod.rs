@@ -29,8 +29,8 @@ use super::SecretObserver;
 use super::http::{self as policy, Repeat, RetryPolicy, TOTAL_TIMEOUT};
 
 mod archive;
-mod comments;
 mod changes;
+mod comments;
 mod error;
 mod identity;
 mod pages;
