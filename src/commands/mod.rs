@@ -5,6 +5,7 @@ use framework::{Command as _, Descriptor};
 pub mod build;
 mod cloud;
 pub mod config;
+pub mod dashboard;
 pub mod deploy;
 mod entry;
 mod failures;
@@ -27,6 +28,7 @@ pub fn all() -> Vec<Descriptor> {
         resolve::ChooseImage::descriptor(),
         build::Build::descriptor(),
         deploy::Deploy::descriptor(),
+        dashboard::Dashboard::descriptor(),
         config::ShowConfig::descriptor(),
     ]
 }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use crate::contract::values::{Lines, List};
+use crate::contract::values::{Lines, List, Map};
 use crate::domain::globs::Globs;
 use crate::domain::ladder::Ladder;
 use crate::runner::nearest;
@@ -33,7 +33,7 @@ pub struct Config {
     /// Which event and which comment asks for what.
     pub routes: Opaque,
     /// How the dashboard comment looks.
-    pub dashboard: Opaque,
+    pub dashboard: Dashboard,
     /// Thresholds and classes of `metrics`.
     pub metrics: Opaque,
 }
@@ -48,6 +48,20 @@ pub struct Tags {
     pub keep: Option<String>,
     /// File that holds the version.
     pub version_file: Option<String>,
+}
+
+/// How the dashboard comment looks.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Dashboard {
+    /// Name in the hidden line by which the comment is found again, and before the contexts of its statuses.
+    pub marker: Option<String>,
+    /// Words of the heading.
+    pub title: Option<String>,
+    /// Stages in the order of the table, key and title.
+    pub stages: Option<Map>,
+    /// Where the stages' states are kept: `auto`, `statuses` or `comment`.
+    pub records: Option<String>,
 }
 
 /// How the image of a companion repository is chosen.

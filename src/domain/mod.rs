@@ -9,6 +9,7 @@ pub mod builder;
 pub mod cache_option;
 pub mod comment;
 pub mod container;
+pub mod dashboard;
 pub mod diagnosis;
 pub mod dispatch;
 pub mod dockerfile;

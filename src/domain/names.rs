@@ -121,6 +121,12 @@ name!(
     })
 );
 
+impl AsRef<Self> for RepositoryName {
+    fn as_ref(&self) -> &Self {
+        self
+    }
+}
+
 impl RepositoryName {
     /// The account before the slash.
     #[must_use]

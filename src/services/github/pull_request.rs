@@ -67,9 +67,14 @@ impl GithubClient {
     ///
     /// # Errors
     /// Class `NotFound` when there is none of that number.
-    pub async fn pull_request(&self, repository: &Repository, number: u64) -> Result<PullRequest, GithubError> {
-        let asked = Asked::new("pull request", format!("#{number} of {}", repository.name));
-        let route = Route::of(&repository.name).words("/pulls").name(&number.to_string());
+    pub async fn pull_request(
+        &self,
+        repository: impl AsRef<RepositoryName>,
+        number: u64,
+    ) -> Result<PullRequest, GithubError> {
+        let repository = repository.as_ref();
+        let asked = Asked::new("pull request", format!("#{number} of {repository}")).needing("pull-requests: read");
+        let route = Route::of(repository).words("/pulls").name(&number.to_string());
         self.read(&asked, &route).await
     }
 
@@ -84,17 +89,30 @@ impl GithubClient {
         Pages::new(self, asked, route)
     }
 
+    /// The pull requests that a commit belongs to, open ones and merged ones. Commits of forks may be missing.
+    #[must_use]
+    pub fn pull_requests_of(&self, repository: &RepositoryName, sha: &CommitSha) -> Pages<PullRequest> {
+        let asked =
+            Asked::new("pull requests", format!("of {} in {repository}", sha.short())).needing("pull-requests: read");
+        Pages::new(self, asked, Route::of(repository).words("/commits").name(sha.as_str()).words("/pulls"))
+    }
+
     /// What `user` may do in a repository.
     ///
     /// # Errors
     /// Class `NotFound` when there is no such user. No error means "nothing": deny on every one.
-    pub async fn permission(&self, repository: &Repository, user: &str) -> Result<Permission, GithubError> {
+    pub async fn permission(
+        &self,
+        repository: impl AsRef<RepositoryName>,
+        user: &str,
+    ) -> Result<Permission, GithubError> {
         #[derive(Deserialize)]
         struct Body {
             permission: Permission,
         }
-        let asked = Asked::new("permission", format!("of '{user}' in {}", repository.name));
-        let route = Route::of(&repository.name).words("/collaborators").name(user).words("/permission");
+        let repository = repository.as_ref();
+        let asked = Asked::new("permission", format!("of '{user}' in {repository}")).needing("metadata: read");
+        let route = Route::of(repository).words("/collaborators").name(user).words("/permission");
         let body: Body = self.read(&asked, &route).await?;
         Ok(body.permission)
     }

@@ -31,6 +31,12 @@ pub struct Repository {
     pub visibility: Visibility,
 }
 
+impl AsRef<RepositoryName> for Repository {
+    fn as_ref(&self) -> &RepositoryName {
+        &self.name
+    }
+}
+
 /// A commit.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Commit {
