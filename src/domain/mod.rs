@@ -24,6 +24,7 @@ pub mod markdown;
 pub mod names;
 pub mod reference;
 pub mod report;
+pub mod retention;
 pub mod rollout;
 pub mod shell;
 pub mod slug;

@@ -33,6 +33,7 @@ mod changes;
 mod comments;
 mod error;
 mod identity;
+mod packages;
 mod pages;
 mod pull_request;
 mod reactions;
@@ -48,6 +49,9 @@ pub use archive::Extracted;
 pub use comments::{Change, Comment, Published, Thread};
 pub use error::{Asked, GithubError, RateLimit, Refusal};
 pub use identity::{Account, Identity};
+pub use packages::{
+    Package, PackageOwner, PackagePath, PackageVersion, VersionDeletion, VersionRestoration, VersionState,
+};
 pub use pages::Pages;
 pub use pull_request::{Permission, PullRequest, PullRequestSide};
 pub use reactions::{Earlier, Reacted};

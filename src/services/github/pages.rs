@@ -74,11 +74,10 @@ impl<T: DeserializeOwned> Pages<T> {
     /// [`GithubError`] of the page that could not be read; asking again tries that page again.
     pub async fn next(&mut self) -> Result<Option<T>, GithubError> {
         while self.ready.is_empty() {
-            let Some(url) = self.next.clone() else {
+            let Some(page) = self.read().await? else {
                 return Ok(None);
             };
-            let page = self.github.policy.run(Repeat::Always, || self.page(url.clone())).await?;
-            (self.ready, self.next, self.total) = (page.entries, page.next, page.total.or(self.total));
+            self.ready = page;
         }
         Ok(self.ready.pop_front())
     }
@@ -90,7 +89,7 @@ impl<T: DeserializeOwned> Pages<T> {
         self.total
     }
 
-    async fn page(&self, url: Url) -> Result<Page<T>, GithubError> {
+    async fn page_at(&self, url: Url) -> Result<Page<T>, GithubError> {
         Ok(match self.shape {
             Shape::Bare => {
                 let (entries, next) = self.github.read_once::<VecDeque<T>>(&self.asked, url).await?;
@@ -101,5 +100,25 @@ impl<T: DeserializeOwned> Pages<T> {
                 Page { entries: envelope.entries, total: envelope.total_count, next }
             }
         })
+    }
+
+    /// The rest of the page under way, else the next page with one request; `None` after the last.
+    ///
+    /// # Errors
+    /// As [`Self::next`].
+    pub async fn page(&mut self) -> Result<Option<Vec<T>>, GithubError> {
+        if !self.ready.is_empty() {
+            return Ok(Some(std::mem::take(&mut self.ready).into()));
+        }
+        Ok(self.read().await?.map(Vec::from))
+    }
+
+    async fn read(&mut self) -> Result<Option<VecDeque<T>>, GithubError> {
+        let Some(url) = self.next.clone() else {
+            return Ok(None);
+        };
+        let page = self.github.policy.run(Repeat::Always, || self.page_at(url.clone())).await?;
+        (self.next, self.total) = (page.next, page.total.or(self.total));
+        Ok(Some(page.entries))
     }
 }
