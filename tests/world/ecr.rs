@@ -17,6 +17,12 @@ pub fn handle(state: &mut State, operation: &str, body: &Value) -> Option<Answer
         "DescribeImages" => describe_images(state, body),
         "BatchGetImage" => batch_get_image(state, body),
         "ListImages" => list_images(state, body),
+        "BatchDeleteImage" => batch_delete(state, body),
+        "PutImage" => put_image(state, body),
+        "GetLifecyclePolicy" => lifecycle_policy(state, body),
+        "PutLifecyclePolicy" => put_lifecycle_policy(state, body),
+        "StartLifecyclePolicyPreview" => start_preview(state, body),
+        "GetLifecyclePolicyPreview" => preview(state, body),
         _ => return None,
     })
 }
@@ -162,4 +168,113 @@ fn list_images(state: &State, body: &Value) -> Answer {
     }
     let (items, next) = page(&all, body, 100);
     Ok(present(json!({ "imageIds": items, "nextToken": next })))
+}
+
+/// Deletes image by image: by tag only that tag, and the image with its last one; what an index holds stays.
+fn batch_delete(state: &mut State, body: &Value) -> Answer {
+    let name = repository(state, body)?.0.to_owned();
+    let ids = body["imageIds"].as_array().cloned().unwrap_or_default();
+    if ids.is_empty() || ids.len() > 100 {
+        return Err(AwsError::new("InvalidParameterException", "imageIds must have 1 to 100 entries"));
+    }
+    let (mut done, mut failures) = (Vec::new(), Vec::new());
+    for id in &ids {
+        match delete_one(state.images.repository(&name), id) {
+            Ok(digest) => {
+                state.wrote(super::http::Skin::Ecr, &format!("delete {name} {}", shown_short(id)));
+                done.push(json!({ "imageDigest": digest, "imageTag": id["imageTag"] }));
+            }
+            Err((code, reason)) => {
+                failures.push(json!({ "imageId": id, "failureCode": code, "failureReason": reason }));
+            }
+        }
+    }
+    Ok(json!({ "imageIds": done, "failures": failures }))
+}
+
+fn shown_short(id: &Value) -> String {
+    let part = |name: &str| text(id, name).unwrap_or_default().to_owned();
+    [part("imageTag"), part("imageDigest")].iter().filter(|part| !part.is_empty()).cloned().collect::<Vec<_>>().join(" ")
+}
+
+fn delete_one(repository: &mut ImageRepository, id: &Value) -> Result<String, (&'static str, &'static str)> {
+    let missing = ("ImageNotFound", "Requested image not found");
+    let by_digest = text(id, "imageDigest").map(str::to_owned);
+    let digest = match (&by_digest, text(id, "imageTag")) {
+        (None, None) => return Err(("MissingDigestAndTag", "imageId has neither digest nor tag")),
+        (digest, Some(tag)) => {
+            let found = repository.tags.get(tag).cloned().ok_or(missing)?;
+            if digest.as_ref().is_some_and(|digest| *digest != found) {
+                return Err(("ImageTagDoesNotMatchDigest", "the tag is at another digest"));
+            }
+            repository.tags.remove(tag);
+            if !repository.tags_of(&found).is_empty() {
+                return Ok(found);
+            }
+            found
+        }
+        (Some(digest), None) => digest.clone(),
+    };
+    if !repository.manifests.contains_key(&digest) {
+        return Err(missing);
+    }
+    let holds = |manifest: &Manifest| {
+        let body: Value = serde_json::from_str(&manifest.text).unwrap_or_default();
+        let parts = body["manifests"].as_array().cloned().unwrap_or_default();
+        parts.iter().any(|part| part["digest"] == digest.as_str())
+    };
+    if repository.manifests.values().any(holds) {
+        return Err(("ImageReferencedByManifestList", "Requested image referenced by manifest list"));
+    }
+    repository.manifests.remove(&digest);
+    repository.tags.retain(|_, target| *target != digest);
+    Ok(digest)
+}
+
+fn put_image(state: &mut State, body: &Value) -> Answer {
+    let name = repository(state, body)?.0.to_owned();
+    let (manifest, media) = (text(body, "imageManifest").unwrap_or_default(), text(body, "imageManifestMediaType"));
+    let media = media.unwrap_or(super::images::MANIFEST).to_owned();
+    let digest = state.images.repository(&name).push(&media, manifest, text(body, "imageTag"));
+    state.wrote(super::http::Skin::Ecr, &format!("put {name} {digest}"));
+    Ok(json!({ "image": { "repositoryName": name, "imageId": { "imageDigest": digest } } }))
+}
+
+fn lifecycle_policy(state: &State, body: &Value) -> Answer {
+    let (name, repository) = repository(state, body)?;
+    let found = repository.lifecycle.as_ref().ok_or_else(|| {
+        AwsError::new("LifecyclePolicyNotFoundException", format!("Lifecycle policy does not exist for the repository '{name}'"))
+    })?;
+    Ok(json!({ "repositoryName": name, "lifecyclePolicyText": found }))
+}
+
+fn put_lifecycle_policy(state: &mut State, body: &Value) -> Answer {
+    let name = repository(state, body)?.0.to_owned();
+    let policy = text(body, "lifecyclePolicyText").unwrap_or_default().to_owned();
+    if !(100..=30_720).contains(&policy.len()) || serde_json::from_str::<Value>(&policy).is_err() {
+        return Err(AwsError::new("InvalidParameterException", "Invalid parameter at 'LifecyclePolicyText' failed"));
+    }
+    state.images.repository(&name).lifecycle = Some(policy.clone());
+    state.wrote(super::http::Skin::Ecr, &format!("put lifecycle policy {name}"));
+    Ok(json!({ "repositoryName": name, "lifecyclePolicyText": policy }))
+}
+
+fn start_preview(state: &State, body: &Value) -> Answer {
+    let (name, _) = repository(state, body)?;
+    Ok(json!({ "repositoryName": name, "status": "IN_PROGRESS" }))
+}
+
+/// Everything with a tag of `pr-…` expires: enough to be counted.
+fn preview(state: &State, body: &Value) -> Answer {
+    let (name, repository) = repository(state, body)?;
+    let results: Vec<Value> = repository
+        .tags
+        .iter()
+        .filter(|(tag, _)| tag.starts_with("pr-"))
+        .map(|(tag, digest)| {
+            json!({ "imageDigest": digest, "imageTags": [tag], "action": { "type": "EXPIRE" }, "appliedRulePriority": 1 })
+        })
+        .collect();
+    Ok(json!({ "repositoryName": name, "status": "COMPLETE", "previewResults": results,
+        "summary": { "expiringImageTotalCount": results.len() } }))
 }

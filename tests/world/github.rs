@@ -16,6 +16,7 @@ use super::http::{Door, Reply, Request, Skin};
 use super::state::State;
 
 pub mod comments;
+pub mod packages;
 
 pub use comments::{Comment, Delays, Status};
 pub mod actions;
@@ -40,6 +41,7 @@ pub struct Github {
     /// Tickets for private archives, good for codeload only.
     pub tickets: Vec<String>,
     pub delays: Delays,
+    pub packages: packages::Packages,
     pub(super) counter: u64,
 }
 
@@ -195,6 +197,7 @@ impl Default for Github {
             actions: BTreeMap::new(),
             tickets: Vec::new(),
             delays: Delays::default(),
+            packages: packages::Packages::default(),
             counter: 0,
         }
     }
@@ -387,10 +390,16 @@ fn route(state: &mut State, request: &Request) -> Reply {
             return error(403, "API rate limit exceeded for installation ID 1.");
         }
         state.github.rate.remaining -= 1;
+        if let Some(refusal) = packages::limited(state, request) {
+            return refusal;
+        }
     }
     match segments.as_slice() {
         ["rate_limit"] => rate_limit(state),
         ["user"] => user(state, request),
+        ["users", login] => packages::account(state, login),
+        ["orgs", owner, "packages", "container", rest @ ..] => packages::handle(state, request, owner, false, rest),
+        ["users", owner, "packages", "container", rest @ ..] => packages::handle(state, request, owner, true, rest),
         ["graphql"] => comments::viewer(state, request),
         ["repos", owner, name, rest @ ..] => {
             let name = format!("{owner}/{name}");

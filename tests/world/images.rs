@@ -76,6 +76,8 @@ pub struct ImageRepository {
     pub tags: BTreeMap<String, String>,
     /// By digest, base64.
     pub blobs: BTreeMap<String, String>,
+    /// ECR's lifecycle policy.
+    pub lifecycle: Option<String>,
     /// Uploads under way, by id.
     #[serde(skip)]
     pub uploads: BTreeMap<String, Vec<u8>>,

@@ -171,7 +171,7 @@ impl Registry {
     }
 
     /// A manifest of any repository but this one.
-    fn find_elsewhere(&self, repository: usize, digest: &Digest) -> impl Iterator<Item = NodeId> {
+    fn find_elsewhere<'a>(&'a self, repository: usize, digest: &'a Digest) -> impl Iterator<Item = NodeId> + 'a {
         (0..self.repositories.len()).filter(move |other| *other != repository).filter_map(|r| self.find(r, digest))
     }
 
@@ -200,7 +200,7 @@ impl Registry {
                 for child in &facts.children {
                     edges[place].extend(self.of_digest(node.repository, child).map(|to| (to, Edge::Child)));
                 }
-                for subject in &facts.subject {
+                if let Some(subject) = &facts.subject {
                     for to in self.of_digest(node.repository, subject).collect::<Vec<_>>() {
                         edges[place].push((to, Edge::Subject));
                         edges[to].push((place, Edge::Referrer));

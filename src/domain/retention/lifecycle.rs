@@ -62,7 +62,9 @@ pub fn lifecycle(policy: &Policy) -> Lifecycle {
         "countNumber": days(policy.untagged.max(policy.min_age)) });
     add("expire images without tags".to_owned(), untagged);
     losses.push("what is in use (pull requests, runs, tasks) is not known to ECR".to_owned());
-    losses.push("tags are not judged one by one: an image with an expiring and another tag follows the first rule".to_owned());
+    losses.push(
+        "tags are not judged one by one: an image with an expiring and another tag follows the first rule".to_owned(),
+    );
     let text = serde_json::to_string(&json!({ "rules": rules })).unwrap_or_default();
     Lifecycle { text, losses }
 }
@@ -81,7 +83,9 @@ fn loss_of(rule: &Rule, min_age: Age) -> Vec<String> {
     let mut losses = Vec::new();
     match (rule.keep_for, rule.keep_newest) {
         (Some(_), Some(newest)) => {
-            losses.push(format!("rule '{name}': ECR cannot keep the newest {newest} of what is too old; only the age holds"));
+            losses.push(format!(
+                "rule '{name}': ECR cannot keep the newest {newest} of what is too old; only the age holds"
+            ));
         }
         (None, Some(_)) => losses.push(format!("rule '{name}': min_age ({min_age}) does not hold, only the count")),
         _ => {}
@@ -131,7 +135,9 @@ mod tests {
             .as_array()
             .unwrap()
             .iter()
-            .map(|rule| format!("{} {} {}", rule["rulePriority"], rule["description"], rule["selection"]["countNumber"]))
+            .map(|rule| {
+                format!("{} {} {}", rule["rulePriority"], rule["description"], rule["selection"]["countNumber"])
+            })
             .collect();
         insta::assert_snapshot!(format!("{}\n---\n{}", rules.join("\n"), found.losses.join("\n")));
     }

@@ -4,7 +4,7 @@ use std::fmt;
 
 use super::age::Age;
 use super::graph::companion_of;
-use super::pattern::Pattern;
+use super::pattern::{Pattern, is_plain};
 use super::policy::{Policy, Rule};
 
 /// Something that looks wrong in a policy. None of them makes a plan unsafe; they make it other than meant.
@@ -57,8 +57,12 @@ pub enum Finding {
 impl fmt::Display for Finding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Shadowed { pattern, by } => write!(f, "rule '{pattern}' never applies: '{by}' before it matches the same tags"),
-            Self::AlwaysProtected { pattern, by } => write!(f, "rule '{pattern}' never applies: '{by}' protects the same tags"),
+            Self::Shadowed { pattern, by } => {
+                write!(f, "rule '{pattern}' never applies: '{by}' before it matches the same tags")
+            }
+            Self::AlwaysProtected { pattern, by } => {
+                write!(f, "rule '{pattern}' never applies: '{by}' protects the same tags")
+            }
             Self::Never { pattern, why } => write!(f, "'{pattern}' never matches: {why}"),
             Self::MatchesNothing { pattern, near: Some(near) } => {
                 write!(f, "'{pattern}' protects nothing here; there is a tag '{near}'")
@@ -83,7 +87,8 @@ pub fn lint(policy: &Policy, tags: &[&str]) -> Vec<Finding> {
     for rule in &policy.rules {
         for pattern in &rule.matches {
             never(pattern, &mut findings);
-            let by = |earlier: &[&Pattern]| earlier.iter().find(|earlier| covers(earlier, pattern)).map(ToString::to_string);
+            let by =
+                |earlier: &[&Pattern]| earlier.iter().find(|earlier| covers(earlier, pattern)).map(ToString::to_string);
             if let Some(by) = by(&protected) {
                 findings.push(Finding::AlwaysProtected { pattern: pattern.to_string(), by });
             } else if let Some(by) = by(&before) {
@@ -140,7 +145,6 @@ fn covers(wide: &Pattern, narrow: &Pattern) -> bool {
     let (Some(wide_glob), Some(narrow_glob)) = (wide.glob(), narrow.glob()) else {
         return false;
     };
-    let is_plain = |text: &str| !text.contains(['*', '?', '[', '{', '\\']);
     match wide_glob.strip_suffix('*').filter(|prefix| is_plain(prefix)) {
         // The narrow one begins with the wide one's whole prefix, literally.
         Some(prefix) => narrow_glob.starts_with(prefix),
@@ -152,7 +156,7 @@ fn covers(wide: &Pattern, narrow: &Pattern) -> bool {
 fn near_to(pattern: &Pattern, tags: &[&str]) -> Option<String> {
     let glob = pattern.glob()?;
     let other = match glob.strip_prefix('v') {
-        Some(rest) if rest == "*" => "<semver>".to_owned(),
+        Some("*") => "<semver>".to_owned(),
         Some(rest) => rest.to_owned(),
         None => format!("v{glob}"),
     };
@@ -190,18 +194,12 @@ mod tests {
             found(&["v*"], &["*"], &["1.2.3", "v1"]),
             ["'1.2.3' looks like a release and is not protected; add '<semver>' to `protect`"]
         );
-        assert_eq!(
-            found(&["v*"], &["pr-*"], &["1.2.3"]),
-            ["'v*' protects nothing here; there is a tag '1.2.3'"]
-        );
+        assert_eq!(found(&["v*"], &["pr-*"], &["1.2.3"]), ["'v*' protects nothing here; there is a tag '1.2.3'"]);
         assert_eq!(
             found(&[], &["pr-*", "pr-1-*"], &[]),
             ["rule 'pr-1-*' never applies: 'pr-*' before it matches the same tags"]
         );
-        assert_eq!(
-            found(&["pr-*"], &["pr-*"], &[]),
-            ["rule 'pr-*' never applies: 'pr-*' protects the same tags"]
-        );
+        assert_eq!(found(&["pr-*"], &["pr-*"], &[]), ["rule 'pr-*' never applies: 'pr-*' protects the same tags"]);
         assert_eq!(
             found(&["ghcr.io/acme/app:latest"], &[], &[]),
             ["'ghcr.io/acme/app:latest' never matches: a tag has no '/' and no ':'; leave the repository out"]

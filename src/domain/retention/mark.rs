@@ -12,6 +12,9 @@ use super::policy::{Policy, Rule};
 /// How much later than its parts an index may claim to have been pushed, in seconds: clocks of registries differ.
 const CLOCK_SLACK: Seconds = 3600;
 
+/// A tag by its age, its manifest and its place there.
+type TagPlace = (i64, NodeId, usize);
+
 /// One decision under way.
 pub(super) struct Marking<'a> {
     registry: &'a Registry,
@@ -21,6 +24,8 @@ pub(super) struct Marking<'a> {
     edges: Vec<Vec<(NodeId, Edge)>>,
     fates: Vec<Vec<TagFate>>,
     marks: Vec<Option<Reason>>,
+    /// Whether something is out of sight that could refer to anything: a part of a listing, a kind of evidence.
+    is_blind: bool,
 }
 
 impl<'a> Marking<'a> {
@@ -28,7 +33,9 @@ impl<'a> Marking<'a> {
         let edges = registry.edges();
         let fates = tag_fates(registry, policy, evidence, now);
         let marks = vec![None; registry.nodes().len()];
-        Self { registry, policy, evidence, now, edges, fates, marks }
+        let is_blind = !evidence.missing.is_empty()
+            || registry.repositories.iter().any(|repository| repository.listing != Listing::Complete);
+        Self { registry, policy, evidence, now, edges, fates, marks, is_blind }
     }
 
     pub(super) fn plan(mut self) -> Plan {
@@ -44,8 +51,8 @@ impl<'a> Marking<'a> {
 
     fn mark_roots(&mut self, queue: &mut VecDeque<NodeId>) {
         let is_child = self.children();
-        for place in 0..self.registry.nodes().len() {
-            let reason = self.root_reason(place, is_child[place]);
+        for (place, is_child) in is_child.into_iter().enumerate() {
+            let reason = self.root_reason(place, is_child);
             self.mark(place, reason, queue);
         }
         for place in self.newest_tagged() {
@@ -74,9 +81,10 @@ impl<'a> Marking<'a> {
             return Some(Reason::InUse(by.to_owned()));
         }
         if !node.is_listed {
-            return None;
+            // Nothing that is not listed is deleted, so what it holds has to stay whole with it.
+            return (node.content != Content::Absent).then_some(Reason::Unlisted);
         }
-        if !repository.is_pruned || repository.listing != Listing::Complete || !self.evidence.missing.is_empty() {
+        if !repository.is_pruned || self.is_blind {
             return Some(Reason::RepositoryKept);
         }
         let Some(age) = node.created.map(|created| self.now - created).filter(|_| node.is_certain) else {
@@ -134,27 +142,21 @@ impl<'a> Marking<'a> {
         let nodes = self.registry.nodes();
         let is_opaque = |node: &Node| match &node.content {
             Content::Unreadable(_) => true,
-            Content::Absent => node.is_listed && node.created.is_none_or(|at| self.now - at < self.policy.min_age.as_seconds()),
+            Content::Absent => {
+                node.is_listed && node.created.is_none_or(|at| self.now - at < self.policy.min_age.as_seconds())
+            }
             Content::Read(_) => false,
         };
-        // The latest opaque manifest of each repository covers what earlier ones do.
-        let mut latest: HashMap<usize, (Seconds, NodeId)> = HashMap::new();
-        for (place, node) in nodes.iter().enumerate() {
-            if self.marks[place].is_some() && is_opaque(node) {
-                let until = node.created.map_or(Seconds::MAX, |at| at.saturating_add(CLOCK_SLACK));
-                let entry = latest.entry(node.repository).or_insert((until, place));
-                if until > entry.0 {
-                    *entry = (until, place);
-                }
-            }
-        }
+        // The latest opaque manifest covers what earlier ones do; it may name something in another repository, too.
+        let marked = nodes.iter().enumerate().filter(|(place, node)| self.marks[*place].is_some() && is_opaque(node));
+        let until = |node: &Node| node.created.map_or(Seconds::MAX, |at| at.saturating_add(CLOCK_SLACK));
+        let Some((until, by)) = marked.map(|(place, node)| (until(node), place)).max() else {
+            return false;
+        };
         let mut changed = false;
-        for place in 0..nodes.len() {
-            let node = &nodes[place];
-            if let Some((until, by)) = latest.get(&node.repository)
-                && node.created.is_none_or(|at| at <= *until)
-            {
-                changed |= self.mark(place, Some(Reason::MightBeReached(*by)), queue);
+        for (place, node) in nodes.iter().enumerate() {
+            if node.created.is_none_or(|at| at <= until) {
+                changed |= self.mark(place, Some(Reason::MightBeReached(by)), queue);
             }
         }
         changed
@@ -221,29 +223,27 @@ fn ordered(fates: &[Fate], edges: &[Vec<(NodeId, Edge)>]) -> Vec<Deletion> {
     let mut missing: Vec<usize> = after.iter().map(Vec::len).collect();
     let mut wave: Vec<NodeId> = going.iter().copied().filter(|place| missing[*place] == 0).collect();
     let mut deletions: Vec<Deletion> = Vec::with_capacity(going.len());
-    let mut done = vec![false; fates.len()];
-    let is_by_name_only = |from: NodeId, to: NodeId| {
-        edges[from].iter().all(|(other, edge)| *other != to || !matches!(edge, Edge::Child | Edge::Referrer))
-    };
+    let mut wave_of = vec![usize::MAX; fates.len()];
+    let is_no_child = |from: NodeId, to: NodeId| !edges[from].contains(&(to, Edge::Child));
     for number in 0.. {
         if wave.is_empty() {
-            // Content cannot refer in a circle, names can (`sha256-…` tags): a circle is broken at a name.
-            let is_free = |to: NodeId| after[to].iter().all(|from| done[*from] || is_by_name_only(*from, to));
-            wave.extend(going.iter().copied().find(|place| !done[*place] && is_free(*place)));
+            // Children cannot go in a circle; with subjects and names (`sha256-…` tags) it can close, and is broken there.
+            let is_free =
+                |to: NodeId| after[to].iter().all(|from| wave_of[*from] != usize::MAX || is_no_child(*from, to));
+            wave.extend(going.iter().copied().find(|place| wave_of[*place] == usize::MAX && is_free(*place)));
         }
         if wave.is_empty() {
             break;
         }
-        let is_over = done.clone();
-        wave.iter().for_each(|place| done[*place] = true);
+        wave.iter().for_each(|place| wave_of[*place] = number);
         let mut next = Vec::new();
         for place in std::mem::take(&mut wave) {
             let before: Vec<NodeId> = std::mem::take(&mut after[place]);
-            let before = before.into_iter().filter(|other| is_over[*other]).collect();
+            let before = before.into_iter().filter(|other| wave_of[*other] < number).collect();
             deletions.push(Deletion { node: place, wave: number, after: before });
             for to in below(place) {
                 missing[to] = missing[to].saturating_sub(1);
-                if missing[to] == 0 && !done[to] {
+                if missing[to] == 0 && wave_of[to] == usize::MAX {
                     next.push(to);
                 }
             }
@@ -255,13 +255,15 @@ fn ordered(fates: &[Fate], edges: &[Vec<(NodeId, Edge)>]) -> Vec<Deletion> {
 
 fn tag_fates(registry: &Registry, policy: &Policy, evidence: &Evidence, now: Seconds) -> Vec<Vec<TagFate>> {
     let mut fates: Vec<Vec<TagFate>> = Vec::with_capacity(registry.nodes().len());
-    // Tags of rules that keep the newest: rule, repository, age, place.
-    let mut newest: HashMap<(usize, usize), Vec<(i64, NodeId, usize)>> = HashMap::new();
+    // By rule and repository: the tags of rules that keep the newest.
+    let mut newest: HashMap<(usize, usize), Vec<TagPlace>> = HashMap::new();
     for (place, node) in registry.nodes().iter().enumerate() {
         let mut of_node = Vec::with_capacity(node.tags.len());
         for (number, (tag, since)) in node.tags.iter().enumerate() {
             let (fate, rule) = tag_fate(node, (tag, *since), policy, evidence, now);
-            if let Some(rule) = rule.filter(|rule| policy.rules[*rule].keep_newest.is_some()) {
+            // What is listed and not there takes nobody's place.
+            let counts = node.content != Content::Absent;
+            if let Some(rule) = rule.filter(|rule| counts && policy.rules[*rule].keep_newest.is_some()) {
                 let age = age_of(node, *since, now).unwrap_or(0);
                 newest.entry((rule, node.repository)).or_default().push((age, place, number));
             }

@@ -17,6 +17,8 @@ pub struct Pattern {
 enum Kind {
     /// Exactly this tag: most patterns, and much cheaper than a glob.
     Exact,
+    /// What stands before a star at the end, as in `pr-*`.
+    Prefix(String),
     Glob(GlobMatcher),
     Regex(Regex),
     Semver,
@@ -49,6 +51,7 @@ impl Pattern {
     pub fn matches(&self, tag: &str) -> bool {
         match &self.kind {
             Kind::Exact => self.text == tag,
+            Kind::Prefix(prefix) => tag.starts_with(prefix.as_str()),
             Kind::Glob(glob) => glob.is_match(tag),
             Kind::Regex(regex) => regex.is_match(tag),
             Kind::Semver => is_semver(tag),
@@ -62,10 +65,10 @@ impl Pattern {
         &self.text
     }
 
-    /// The one glob star at the end, as in `pr-*`: what ECR's lifecycle policies call a prefix.
+    /// The text of a glob; regular expressions and names in angle brackets are none.
     #[must_use]
     pub fn glob(&self) -> Option<&str> {
-        matches!(self.kind, Kind::Exact | Kind::Glob(_)).then_some(self.text.as_str())
+        matches!(self.kind, Kind::Exact | Kind::Prefix(_) | Kind::Glob(_)).then_some(self.text.as_str())
     }
 }
 
@@ -87,7 +90,9 @@ impl FromStr for Pattern {
                 "<commit>" => Kind::Commit,
                 _ => return Err(PatternError::Unknown(text.to_owned())),
             }
-        } else if text.contains(['*', '?', '[', '{', '\\']) {
+        } else if let Some(prefix) = text.strip_suffix('*').filter(|prefix| is_plain(prefix)) {
+            Kind::Prefix(prefix.to_owned())
+        } else if !is_plain(text) {
             let glob = Glob::new(text).map_err(|error| PatternError::Glob(text.to_owned(), last_line(&error)))?;
             Kind::Glob(glob.compile_matcher())
         } else {
@@ -95,6 +100,11 @@ impl FromStr for Pattern {
         };
         Ok(Self { text: text.to_owned(), kind })
     }
+}
+
+/// Whether no character means anything but itself.
+pub(super) fn is_plain(text: &str) -> bool {
+    !text.contains(['*', '?', '[', ']', '{', '}', '\\'])
 }
 
 fn last_line(error: &impl fmt::Display) -> String {
@@ -120,7 +130,8 @@ pub(super) fn is_semver(tag: &str) -> bool {
     let core_end = version.find(['-', '+']).unwrap_or(version.len());
     let (core, rest) = version.split_at(core_end);
     let parts: Vec<&str> = core.split('.').collect();
-    let numbers = parts.iter().all(|part| !part.is_empty() && part.len() <= 9 && part.bytes().all(|b| b.is_ascii_digit()));
+    let numbers =
+        parts.iter().all(|part| !part.is_empty() && part.len() <= 9 && part.bytes().all(|b| b.is_ascii_digit()));
     let bare = parts.len() == 1 && tag.starts_with('v') && rest.is_empty();
     numbers && (parts.len() == 3 || (parts.len() == 2 && rest.is_empty()) || bare)
 }

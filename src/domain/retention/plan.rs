@@ -275,7 +275,9 @@ impl Plan {
         let Some((fate, node)) = self.fates.get(place).zip(registry.nodes().get(place)) else {
             return String::new();
         };
-        let name = |place: NodeId| registry.nodes().get(place).map_or_else(String::new, |node| shown(&node.digest, &node.tags));
+        let name = |place: NodeId| {
+            registry.nodes().get(place).map_or_else(String::new, |node| shown(&node.digest, &node.tags))
+        };
         match &fate.reason {
             Reason::Tag(tag) => match (node.tags.get(*tag), fate.tags.get(*tag)) {
                 (Some((name, _)), Some(why)) => format!("tag {name}: {why}"),

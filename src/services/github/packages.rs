@@ -238,9 +238,8 @@ impl GithubClient {
     pub async fn delete_package_version(&self, path: &PackagePath, id: u64) -> Result<VersionDeletion, GithubError> {
         let asked = path.asked_version(id, "packages: write");
         let route = path.route().words("/versions").name(&id.to_string());
-        let error = match self.write(&asked, Method::DELETE, &route, NOTHING, Repeat::Always).await {
-            Ok(_) => return Ok(VersionDeletion::Done),
-            Err(error) => error,
+        let Err(error) = self.write(&asked, Method::DELETE, &route, NOTHING, Repeat::Always).await else {
+            return Ok(VersionDeletion::Done);
         };
         match error.refusal() {
             Some(refusal) if refusal.is_definite_absence() => match self.package_version(path, id).await? {
@@ -265,9 +264,8 @@ impl GithubClient {
     ) -> Result<VersionRestoration, GithubError> {
         let asked = path.asked_version(id, "packages: write");
         let route = path.route().words("/versions").name(&id.to_string()).words("/restore");
-        let error = match self.write(&asked, Method::POST, &route, NOTHING, Repeat::Always).await {
-            Ok(_) => return Ok(VersionRestoration::Done),
-            Err(error) => error,
+        let Err(error) = self.write(&asked, Method::POST, &route, NOTHING, Repeat::Always).await else {
+            return Ok(VersionRestoration::Done);
         };
         match error.refusal() {
             Some(refusal) if refusal.is_definite_absence() => match self.package_version(path, id).await? {
