@@ -194,7 +194,12 @@ fn batch_delete(state: &mut State, body: &Value) -> Answer {
 
 fn shown_short(id: &Value) -> String {
     let part = |name: &str| text(id, name).unwrap_or_default().to_owned();
-    [part("imageTag"), part("imageDigest")].iter().filter(|part| !part.is_empty()).cloned().collect::<Vec<_>>().join(" ")
+    [part("imageTag"), part("imageDigest")]
+        .iter()
+        .filter(|part| !part.is_empty())
+        .cloned()
+        .collect::<Vec<_>>()
+        .join(" ")
 }
 
 fn delete_one(repository: &mut ImageRepository, id: &Value) -> Result<String, (&'static str, &'static str)> {
@@ -243,7 +248,10 @@ fn put_image(state: &mut State, body: &Value) -> Answer {
 fn lifecycle_policy(state: &State, body: &Value) -> Answer {
     let (name, repository) = repository(state, body)?;
     let found = repository.lifecycle.as_ref().ok_or_else(|| {
-        AwsError::new("LifecyclePolicyNotFoundException", format!("Lifecycle policy does not exist for the repository '{name}'"))
+        AwsError::new(
+            "LifecyclePolicyNotFoundException",
+            format!("Lifecycle policy does not exist for the repository '{name}'"),
+        )
     })?;
     Ok(json!({ "repositoryName": name, "lifecyclePolicyText": found }))
 }

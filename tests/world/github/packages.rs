@@ -141,7 +141,8 @@ pub fn limited(state: &mut State, request: &Request) -> Option<Reply> {
     let cost = if request.method == Method::GET { 1 } else { 5 };
     let spent: u32 = points.spent.iter().filter(|(_, _, of)| *of == kind).map(|(_, points, _)| points).sum();
     if spent + cost > points.most {
-        let reply = error(403, "You have exceeded a secondary rate limit. Please wait a few minutes before you try again.");
+        let reply =
+            error(403, "You have exceeded a secondary rate limit. Please wait a few minutes before you try again.");
         return Some(reply.header("retry-after", points.retry_after.to_string()));
     }
     points.spent.push((now, cost, kind));
@@ -263,7 +264,8 @@ fn version(state: &State, name: &str, id: &str) -> Reply {
 }
 
 fn delete(state: &mut State, name: &str, id: &str) -> Reply {
-    let Some((digest, version)) = found(state, name, id).filter(|_| !state.github.packages.packages[name].no_admin) else {
+    let Some((digest, version)) = found(state, name, id).filter(|_| !state.github.packages.packages[name].no_admin)
+    else {
         return not_found();
     };
     if version.downloads > 5000 {
@@ -273,7 +275,10 @@ fn delete(state: &mut State, name: &str, id: &str) -> Reply {
     let repository = &state.images.repositories[name];
     let tags = repository.tags_of(&digest);
     if !tags.is_empty() && repository.tags.values().all(|target| *target == digest) {
-        return error(400, "You cannot delete the last tagged version of a package. You must delete the package instead.");
+        return error(
+            400,
+            "You cannot delete the last tagged version of a package. You must delete the package instead.",
+        );
     }
     let repository = state.images.repository(name);
     let manifest = repository.manifests.remove(&digest).expect("a version's manifest");
