@@ -12,9 +12,12 @@ mod failures;
 pub mod framework;
 pub mod generated;
 mod help;
+pub mod notify;
+pub mod report;
 pub mod resolve;
 pub mod run;
 pub mod shared;
+mod sticky;
 pub mod tags;
 mod upstream;
 
@@ -29,6 +32,8 @@ pub fn all() -> Vec<Descriptor> {
         build::Build::descriptor(),
         deploy::Deploy::descriptor(),
         dashboard::Dashboard::descriptor(),
+        report::Report::descriptor(),
+        notify::Notify::descriptor(),
         config::ShowConfig::descriptor(),
     ]
 }

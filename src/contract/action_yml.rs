@@ -47,6 +47,11 @@ impl Action {
             if input.name == "github_token" {
                 text.push_str("    default: ${{ github.token }}\n");
             }
+            // The only way for an action to learn how its job stands; the runner fills it in (actions/runner,
+            // `action_yaml.json`, "input-default-context").
+            if input.name == "status" && self.command == Some("notify") {
+                text.push_str("    default: ${{ job.status }}\n");
+            }
         }
         text.push_str("outputs:\n");
         for output in &self.outputs {

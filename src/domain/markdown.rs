@@ -77,7 +77,7 @@ impl Markdown {
         let _ = writeln!(
             self.0,
             "<details><summary>{}</summary>\n\n{}\n\n</details>\n",
-            escaped(title),
+            in_html(title),
             inside.0.trim_end()
         );
         self
@@ -117,6 +117,24 @@ pub fn escaped(value: &str) -> String {
                 text.push('\\');
                 text.push(c);
             }
+            '\n' | '\r' => text.push(' '),
+            c if c.is_control() => {}
+            c => text.push(c),
+        }
+    }
+    text
+}
+
+/// A value inside of an HTML block, where Markdown's own escapes would show.
+fn in_html(value: &str) -> String {
+    let mut text = String::with_capacity(value.len());
+    for c in value.chars() {
+        match c {
+            '<' => text.push_str("&lt;"),
+            '>' => text.push_str("&gt;"),
+            '&' => text.push_str("&amp;"),
+            '@' => text.push_str("&#64;"),
+            '#' => text.push_str("&#35;"),
             '\n' | '\r' => text.push(' '),
             c if c.is_control() => {}
             c => text.push(c),

@@ -22,6 +22,7 @@ pub mod ignore;
 pub mod ladder;
 pub mod markdown;
 pub mod names;
+pub mod notice;
 pub mod reference;
 pub mod report;
 pub mod retention;

@@ -14,6 +14,7 @@ mod link;
 pub mod registry;
 #[cfg(test)]
 mod testing;
+pub mod webhook;
 
 /// Called with every secret a service obtains (tokens, passwords), before the secret is used for the first time,
 /// so that the edge can mask it.

@@ -232,7 +232,10 @@ impl Landfall {
         command.arg0(if self.post { "/landfall-post" } else { "/landfall" });
         command.args(self.arguments.clone().unwrap_or_else(|| vec![self.command.clone()]));
         for (name, default) in &action.inputs {
-            command.env(variable(name), default.replace("${{ github.token }}", &self.token));
+            command.env(
+                variable(name),
+                default.replace("${{ github.token }}", &self.token).replace("${{ job.status }}", "success"),
+            );
         }
         command.envs(&self.environment);
         for (name, value) in &self.inputs {

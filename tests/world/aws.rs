@@ -147,6 +147,7 @@ pub fn skin_and_target(door: Door, headers: &HeaderMap, body: &[u8]) -> (Skin, O
         Door::Oidc => Skin::Oidc,
         Door::Registry => Skin::Registry,
         Door::Health => Skin::Health,
+        Door::Webhook => Skin::Webhook,
         Door::Control => Skin::Control,
         Door::Aws => return aws_skin(headers, body),
     };

@@ -27,6 +27,7 @@ use super::record::Recorded;
 use super::state::State;
 use super::{
     Shared, aws, codeload, control, ecr, ecs, elb, faults, github, health, logs, oidc, registry, secrets, ssm, sts,
+    webhook,
 };
 
 /// A listener; each has a port of its own, as the real hosts have names of their own.
@@ -39,13 +40,22 @@ pub enum Door {
     Aws,
     Registry,
     Health,
+    Webhook,
     Control,
 }
 
 impl Door {
     /// All doors, in the order of their ports.
-    pub const ALL: [Self; 7] =
-        [Self::Github, Self::Codeload, Self::Oidc, Self::Aws, Self::Registry, Self::Health, Self::Control];
+    pub const ALL: [Self; 8] = [
+        Self::Github,
+        Self::Codeload,
+        Self::Oidc,
+        Self::Aws,
+        Self::Registry,
+        Self::Health,
+        Self::Control,
+        Self::Webhook,
+    ];
 }
 
 /// A protocol behind a door.
@@ -66,6 +76,7 @@ pub enum Skin {
     Aws,
     Registry,
     Health,
+    Webhook,
     Control,
 }
 
@@ -205,6 +216,7 @@ fn dispatch(state: &mut State, request: &Request) -> Reply {
         Skin::Aws => Reply::unknown(request),
         Skin::Registry => registry::handle(state, request),
         Skin::Health => health::handle(state, request),
+        Skin::Webhook => webhook::handle(state, request),
         Skin::Control => control::handle(state, request),
     }
 }

@@ -53,6 +53,7 @@ pub mod secrets;
 pub mod ssm;
 pub mod state;
 pub mod sts;
+pub mod webhook;
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -164,6 +165,17 @@ impl World {
     /// The health page of a service; answers as the currently running revision does.
     pub fn health_url(&self, service: &str) -> String {
         format!("{}/{service}", self.base(Door::Health))
+    }
+
+    /// An address that takes messages in the form of `slack`, `discord` or `teams`, or any JSON object.
+    pub fn webhook_url(&self, service: &str) -> String {
+        let path = match service {
+            "slack" => "services/T00000000/B00000000/s3cretslackwebhook",
+            "discord" => "api/webhooks/123456789012345678/s3cretdiscordwebhook",
+            "teams" => "workflows/s3cretteamsworkflow/triggers/manual/paths/invoke?sig=s3cretsignature",
+            _ => "hook/s3cretplainwebhook",
+        };
+        format!("{}/{path}", self.base(Door::Webhook))
     }
 
     /// The environment that points a process at this world: GitHub, AWS with static keys.

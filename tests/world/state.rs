@@ -19,6 +19,7 @@ use super::oidc::Oidc;
 use super::record::Recorded;
 use super::secrets::Secrets;
 use super::ssm::Parameters;
+use super::webhook::Webhooks;
 
 /// Everything outside the program. Written as JSON it is a seed for `--seed`; every part may be left out.
 #[derive(Debug, Default, Serialize, Deserialize)]
@@ -36,6 +37,7 @@ pub struct State {
     pub secrets: Secrets,
     pub targets: Targets,
     pub health: Health,
+    pub webhooks: Webhooks,
     pub faults: Vec<Fault>,
     /// Every request so far.
     #[serde(skip_deserializing)]

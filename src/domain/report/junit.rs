@@ -6,6 +6,7 @@
 
 use std::io::Read;
 
+use super::place::Place;
 use super::text::{append, clean, shortened};
 use super::xml::{Element, Node, Xml, micros};
 use super::{Bounded, ReadError};
@@ -94,6 +95,8 @@ pub struct Failed {
     pub line: Option<u32>,
     /// Further tries that failed as well.
     pub reruns: u64,
+    /// The place in the workspace, once somebody has looked; readers do not.
+    pub place: Option<Place>,
 }
 
 impl Failed {
@@ -311,6 +314,7 @@ impl Reader<'_> {
                 file: suite.file,
                 line: None,
                 reruns: 0,
+                place: None,
             });
         }
         if let Some(parent) = self.suites.last_mut() {
@@ -372,6 +376,7 @@ impl Case {
             file: self.file,
             line: self.line,
             reruns: self.reruns,
+            place: None,
             text,
         }
     }

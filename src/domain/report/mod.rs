@@ -13,6 +13,7 @@ pub mod junit;
 pub mod passage;
 pub mod place;
 pub mod plan;
+pub mod render;
 pub mod sarif;
 mod tame;
 mod text;

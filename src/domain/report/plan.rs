@@ -150,6 +150,9 @@ impl fmt::Display for Counts {
             return f.write_str("no changes");
         }
         write!(f, "{} to add, {} to change, {} to destroy", self.adds, self.changes, self.destroys)?;
+        if self.replaces > 0 {
+            write!(f, " ({} replaced)", self.replaces)?;
+        }
         let more = [(self.imports, "to import"), (self.moves, "to move"), (self.forgets, "to forget")];
         for (count, word) in more.into_iter().filter(|(count, _)| *count > 0) {
             write!(f, ", {count} {word}")?;

@@ -45,7 +45,7 @@ fn counts_are_those_of_terraform() {
     }));
     assert_eq!(
         plan.counts.to_string(),
-        "3 to add, 2 to change, 3 to destroy, 1 to import, 1 to move, 1 to forget, 1 output changes"
+        "3 to add, 2 to change, 3 to destroy (2 replaced), 1 to import, 1 to move, 1 to forget, 1 output changes"
     );
     assert_eq!((plan.counts.replaces, plan.counts.drifted), (2, 1));
     let order: Vec<(&str, Action)> =
