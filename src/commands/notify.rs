@@ -209,7 +209,7 @@ fn default_fields(run: &Run) -> Result<Vec<Field>, Failure> {
     let event = run.event()?;
     match (event.pull_request, &event.git_ref) {
         (Some(number), _) => {
-            fields.push(Field::new("Pull request", format!("#{number}")).at(format!("{page}/pull/{number}")))
+            fields.push(Field::new("Pull request", format!("#{number}")).at(format!("{page}/pull/{number}")));
         }
         (None, Some(GitRef::Branch(branch))) => fields.push(Field::new("Branch", branch)),
         (None, Some(GitRef::Tag(tag))) => fields.push(Field::new("Tag", tag)),
