@@ -14,11 +14,13 @@ pub mod generated;
 mod help;
 pub mod notify;
 pub mod report;
+pub mod pull;
 pub mod resolve;
 pub mod run;
 pub mod shared;
 mod sticky;
 pub mod tags;
+pub mod up;
 mod upstream;
 
 pub use entry::main;
@@ -30,6 +32,8 @@ pub fn all() -> Vec<Descriptor> {
         tags::NameImage::descriptor(),
         resolve::ChooseImage::descriptor(),
         build::Build::descriptor(),
+        pull::Pull::descriptor(),
+        up::Up::descriptor(),
         deploy::Deploy::descriptor(),
         dashboard::Dashboard::descriptor(),
         report::Report::descriptor(),

@@ -7,6 +7,7 @@ use secrecy::SecretString;
 use super::run::Run;
 use super::shared::Provider as ProviderInput;
 use crate::runner::{Failure, Problems};
+use crate::services::artifacts::{ArtifactOptions, Artifacts};
 use crate::services::aws::Session;
 use crate::services::engine::{Engine, Login};
 use crate::services::github::{GithubClient, GithubOptions};
@@ -42,6 +43,19 @@ impl<'a> Clients<'a> {
             secrets: self.run.secret_observer(),
         };
         Ok(GithubClient::new(&options)?)
+    }
+
+    /// This run's artifacts.
+    ///
+    /// # Errors
+    /// Exit code 1 when the runner offers no artifact service.
+    pub(crate) fn artifacts(&self) -> Result<Artifacts, Failure> {
+        let options = ArtifactOptions {
+            results_url: self.run.variable("ACTIONS_RESULTS_URL").map(str::to_owned),
+            token: self.run.variable("ACTIONS_RUNTIME_TOKEN").map(SecretString::from),
+            secrets: self.run.secret_observer(),
+        };
+        Ok(Artifacts::new(&options)?)
     }
 
     /// AWS, as the cloud inputs say.

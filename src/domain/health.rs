@@ -1,5 +1,7 @@
 //! Purpose: which HTTP statuses count as healthy.
 
+pub mod verdict;
+
 use std::fmt;
 use std::ops::RangeInclusive;
 use std::str::FromStr;

@@ -3,11 +3,13 @@
 //! Nothing here performs I/O, awaits, reads the clock or the environment, or draws a random number; what a
 //! decision needs is handed in. That is what lets the tests run each of them a million times.
 
+pub mod artifact;
 pub mod build_event;
 pub mod build_log;
 pub mod builder;
 pub mod cache_option;
 pub mod comment;
+pub mod compose;
 pub mod container;
 pub mod dashboard;
 pub mod diagnosis;
@@ -15,10 +17,12 @@ pub mod dispatch;
 pub mod dockerfile;
 pub mod ecs;
 pub mod event;
+pub mod freshness;
 pub mod globs;
 pub mod go_module;
 pub mod health;
 pub mod ignore;
+pub mod image_tar;
 pub mod ladder;
 pub mod markdown;
 pub mod names;
@@ -34,3 +38,4 @@ pub mod task_definition;
 pub mod update;
 pub mod version;
 pub mod version_file;
+pub mod zip;

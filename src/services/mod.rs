@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 
+pub mod artifacts;
 pub mod aws;
 pub mod buildkit;
 pub mod engine;

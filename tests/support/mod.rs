@@ -54,6 +54,7 @@ pub struct Landfall {
     arguments: Option<Vec<String>>,
     token: String,
     post: bool,
+    longest: Duration,
     job: TempDir,
 }
 
@@ -76,6 +77,7 @@ impl Landfall {
             arguments: None,
             token: String::new(),
             post: false,
+            longest: LONGEST_RUN,
             job,
         };
         run.set_runner_environment();
@@ -200,6 +202,13 @@ impl Landfall {
         let path = self.workspace().join(path);
         fs::create_dir_all(path.parent().expect("a parent")).expect("the file's directory");
         fs::write(path, content).expect("a file in the workspace");
+        self
+    }
+
+    /// It may take longer than tests usually do.
+    #[must_use]
+    pub fn patience(mut self, longest: Duration) -> Self {
+        self.longest = longest;
         self
     }
 
@@ -367,11 +376,13 @@ impl Running {
     /// # Panics
     /// When it takes too long, or writes what the runner would not accept.
     pub fn wait(mut self) -> Outcome {
+        let mut peak_kilobytes = 0;
         let status = loop {
+            peak_kilobytes = peak_kilobytes.max(peak_of(self.child.0.id()));
             if let Some(status) = self.child.0.try_wait().expect("the child can be asked") {
                 break status;
             }
-            if self.started.elapsed() > LONGEST_RUN {
+            if self.started.elapsed() > self.run.longest {
                 let _ = self.child.0.kill();
                 panic!("it does not end; its log so far:\n{}", self.log_so_far());
             }
@@ -399,10 +410,18 @@ impl Running {
             state: entries("GITHUB_STATE"),
             summary: self.files.text("GITHUB_STEP_SUMMARY"),
             elapsed: self.started.elapsed(),
+            peak_kilobytes,
             raw,
             run: self.run,
         }
     }
+}
+
+/// `VmHWM` of a process; 0 when it has ended.
+fn peak_of(process: u32) -> u64 {
+    let status = fs::read_to_string(format!("/proc/{process}/status")).unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    line.and_then(|line| line.split_whitespace().next()?.parse().ok()).unwrap_or_default()
 }
 
 /// What a run left behind.
@@ -421,6 +440,8 @@ pub struct Outcome {
     pub state: Vec<(String, String)>,
     pub summary: String,
     pub elapsed: Duration,
+    /// The most memory that it took, as far as it was looked at.
+    pub peak_kilobytes: u64,
     run: Landfall,
 }
 

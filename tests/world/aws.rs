@@ -148,6 +148,8 @@ pub fn skin_and_target(door: Door, headers: &HeaderMap, body: &[u8]) -> (Skin, O
         Door::Registry => Skin::Registry,
         Door::Health => Skin::Health,
         Door::Webhook => Skin::Webhook,
+        Door::Results => Skin::Results,
+        Door::Blobs => Skin::Blobs,
         Door::Control => Skin::Control,
         Door::Aws => return aws_skin(headers, body),
     };

@@ -423,6 +423,9 @@ fn route(state: &mut State, request: &Request) -> Reply {
 
 fn repository(state: &mut State, request: &Request, at: &At<'_>, rest: &[&str]) -> Reply {
     let reads = request.method == Method::GET || request.method == Method::HEAD;
+    if let Some(reply) = super::artifacts::rest(state, request, rest) {
+        return reply;
+    }
     match rest {
         ["actions", rest @ ..] => return actions::handle(state, request, at.name, rest),
         ["dispatches"] if !reads => return actions::repository_dispatch(state, request, at.name),

@@ -26,8 +26,8 @@ use super::faults::{Effect, shaped_error};
 use super::record::Recorded;
 use super::state::State;
 use super::{
-    Shared, aws, codeload, control, ecr, ecs, elb, faults, github, health, logs, oidc, registry, secrets, ssm, sts,
-    webhook,
+    Shared, artifacts, aws, codeload, control, ecr, ecs, elb, faults, github, health, logs, oidc, registry, secrets,
+    ssm, sts, webhook,
 };
 
 /// A listener; each has a port of its own, as the real hosts have names of their own.
@@ -41,12 +41,16 @@ pub enum Door {
     Registry,
     Health,
     Webhook,
+    /// The artifact service.
+    Results,
+    /// The storage behind it.
+    Blobs,
     Control,
 }
 
 impl Door {
     /// All doors, in the order of their ports.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 10] = [
         Self::Github,
         Self::Codeload,
         Self::Oidc,
@@ -55,6 +59,8 @@ impl Door {
         Self::Health,
         Self::Control,
         Self::Webhook,
+        Self::Results,
+        Self::Blobs,
     ];
 }
 
@@ -77,6 +83,8 @@ pub enum Skin {
     Registry,
     Health,
     Webhook,
+    Results,
+    Blobs,
     Control,
 }
 
@@ -217,6 +225,8 @@ fn dispatch(state: &mut State, request: &Request) -> Reply {
         Skin::Registry => registry::handle(state, request),
         Skin::Health => health::handle(state, request),
         Skin::Webhook => webhook::handle(state, request),
+        Skin::Results => artifacts::handle(state, request),
+        Skin::Blobs => artifacts::handle_blobs(state, request),
         Skin::Control => control::handle(state, request),
     }
 }

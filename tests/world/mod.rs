@@ -33,6 +33,7 @@
 )]
 
 pub mod archive;
+pub mod artifacts;
 pub mod aws;
 pub mod clock;
 pub mod codeload;

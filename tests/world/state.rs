@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 
 use serde::{Deserialize, Serialize};
 
+use super::artifacts::Artifacts;
 use super::aws::Aws;
 use super::clock::Clock;
 use super::ecs::Ecs;
@@ -38,6 +39,7 @@ pub struct State {
     pub targets: Targets,
     pub health: Health,
     pub webhooks: Webhooks,
+    pub artifacts: Artifacts,
     pub faults: Vec<Fault>,
     /// Every request so far.
     #[serde(skip_deserializing)]

@@ -3,6 +3,7 @@
 //! A service says how its error classes; here the class becomes the exit code, and the situation becomes a title, a
 //! reason code and hints.
 
+mod artifacts;
 mod build;
 mod engine;
 mod github;

@@ -29,6 +29,7 @@ use super::SecretObserver;
 use super::http::{self as policy, Repeat, RetryPolicy, TOTAL_TIMEOUT};
 
 mod archive;
+mod artifacts;
 mod changes;
 mod comments;
 mod error;
@@ -46,6 +47,7 @@ mod tests;
 mod write;
 
 pub use archive::Extracted;
+pub use artifacts::RunArtifact;
 pub use comments::{Change, Comment, Published, Thread};
 pub use error::{Asked, GithubError, RateLimit, Refusal};
 pub use identity::{Account, Identity};
