@@ -13,11 +13,17 @@ use crate::contract::values::Count;
 use crate::runner::Failure;
 
 mod apply;
+mod gates;
 mod inputs;
+mod job;
+mod options;
 mod plan;
 mod push;
+mod settings;
 mod source;
 mod summary;
+mod ways;
+mod workshop;
 
 /// `build`.
 pub struct Build;
@@ -63,7 +69,7 @@ impl Command for Build {
     type Outputs = Outputs;
 
     async fn plan(inputs: inputs::Inputs, run: &Run, outputs: &mut Outputs) -> Result<plan::Plan, Failure> {
-        let settings = inputs::Settings::from_inputs(inputs, run)?;
+        let settings = settings::Settings::from_inputs(inputs, run)?;
         outputs.tags = settings.tags.iter().map(ToString::to_string).collect();
         outputs.image = outputs.tags.first().cloned();
         plan::plan(settings, run).await

@@ -4,10 +4,11 @@ use std::fmt;
 
 use serde::Serialize;
 
-use super::inputs::{Settings, Source};
+use super::options::{Context, SourceChoice};
+use super::settings::{Delivery, Settings};
 use crate::commands::run::Run;
 use crate::commands::upstream::Clients;
-use crate::domain::builder::{self, Abilities, Need};
+use crate::domain::builder::{self, Abilities, Choice, Need, Wanted};
 use crate::domain::go_module::ModulePath;
 use crate::domain::names::{CommitSha, RepositoryName};
 use crate::domain::reference::ImageRef;
@@ -34,7 +35,10 @@ pub struct Plan {
     #[serde(skip)]
     pub(super) settings: Settings,
     #[serde(skip)]
-    pub(super) engine: Engine,
+    pub(super) engine: Option<Engine>,
+    /// Which builder does it.
+    #[serde(skip)]
+    pub(super) choice: Choice,
     #[serde(skip)]
     pub(super) existence: Existence,
 }
@@ -92,7 +96,7 @@ pub(super) struct Present {
 pub(super) async fn plan(settings: Settings, run: &Run) -> Result<Plan, Failure> {
     let event = run.event()?;
     let (origin, source_url, committed) = match &settings.source {
-        Source::Workspace => {
+        SourceChoice::Workspace => {
             let repository = run.github.repository.as_deref();
             let commit = event.sha.clone();
             let committed = match event.committed_at {
@@ -102,7 +106,7 @@ pub(super) async fn plan(settings: Settings, run: &Run) -> Result<Plan, Failure>
             let url = repository.map(|name| format!("{}/{name}", run.github.server_url));
             (Origin::Workspace { commit }, url, committed)
         }
-        Source::Repository { repository, reference } => {
+        SourceChoice::Repository { repository, reference } => {
             let github = Clients::new(run).github_with(settings.source_token.clone())?;
             let found = github.repository(repository).await?;
             let commit = github.commit(&found, reference).await?;
@@ -118,16 +122,24 @@ pub(super) async fn plan(settings: Settings, run: &Run) -> Result<Plan, Failure>
     let created = committed.unwrap_or_else(|| run.clock.now());
     let labels = labels(&settings, &origin, source_url.as_deref(), created);
     let updates = resolve_updates(&settings, run).await?;
+    let (engine, choice) = builder_for(&settings, run).await?;
+    let hosts: Vec<&str> = settings.tags.iter().map(ImageRef::registry).collect();
+    let existence = Clients::new(run).existence(engine.as_ref(), &hosts)?;
+    let present = if settings.skip_if_exists { present(&settings.tags, &existence).await? } else { None };
+    Ok(Plan { origin, updates, labels, epoch: created.as_second(), present, settings, engine, choice, existence })
+}
+
+/// Which builder does it; and the engine, without which only a builder that the user names can do anything.
+async fn builder_for(settings: &Settings, run: &Run) -> Result<(Option<Engine>, Choice), Failure> {
+    if let Wanted::At(address) = &settings.builder
+        && !settings.wants_image_here()
+    {
+        return Ok((None, Choice::At(address.clone())));
+    }
     let engine = Clients::new(run).engine().await?;
     let abilities = Builder::for_engine(&engine).abilities().await?;
-    let lacks = abilities.lacks(&settings.needs());
-    if !lacks.is_empty() {
-        return Err(cannot(abilities, &lacks));
-    }
-    let hosts: Vec<&str> = settings.tags.iter().map(ImageRef::registry).collect();
-    let existence = Clients::new(run).existence(Some(&engine), &hosts)?;
-    let present = if settings.skip_if_exists { present(&settings.tags, &existence).await? } else { None };
-    Ok(Plan { origin, updates, labels, epoch: created.as_second(), present, settings, engine, existence })
+    let choice = builder::choose(&settings.builder, abilities, &settings.needs());
+    Ok((Some(engine), choice.map_err(|lacks| cannot(abilities, &lacks))?))
 }
 
 fn cannot(abilities: Abilities, lacks: &[Need]) -> Failure {
@@ -137,7 +149,7 @@ fn cannot(abilities: Abilities, lacks: &[Need]) -> Failure {
         "Builder cannot do this",
         format!("{abilities} cannot {}", builder::phrase(lacks)),
     )
-    .hint("Leave out the input that asks for it, or update Docker on this runner.")
+    .hint("Set `builder: auto`, which takes a builder in a container for this, or update Docker on this runner.")
 }
 
 /// What is known of the source, and what the user says, which wins.
@@ -221,6 +233,15 @@ async fn present(tags: &[ImageRef], existence: &Existence) -> Result<Option<Pres
     Ok(first)
 }
 
+impl Plan {
+    /// The engine, which must be there for what is asked of it.
+    pub(super) fn engine(&self) -> Result<&Engine, Failure> {
+        self.engine.as_ref().ok_or_else(|| {
+            Failure::input("the image is wanted in a Docker Engine, and there is none", "Leave out `load`, `smoke` and `max_size`.")
+        })
+    }
+}
+
 impl Origin {
     /// The commit that is built, when known.
     pub(super) fn commit(&self) -> Option<&CommitSha> {
@@ -258,12 +279,26 @@ impl fmt::Display for Plan {
             return write!(f, "skip: {image} is in the registry already ({digest})");
         }
         let settings = &self.settings;
-        write!(f, "build {} with {}", self.origin, settings.context.join(&settings.file).display())?;
+        match &settings.context {
+            Context::Folder(_) => write!(f, "build {} with {}", self.origin, settings.shown_file())?,
+            Context::Url(_) => write!(f, "build {}", settings.shown_file())?,
+        }
+        match &self.choice {
+            Choice::Engine => {}
+            Choice::Container(lacks) if lacks.is_empty() => write!(f, "\nin a builder container")?,
+            Choice::Container(lacks) => {
+                write!(f, "\nin a builder container, because the engine's builder cannot {}", builder::phrase(lacks))?;
+            }
+            Choice::At(address) => write!(f, "\nby the builder at {address}")?,
+        }
         for update in &self.updates {
             write!(f, "\nfirst {update}")?;
         }
         if let Some(target) = &settings.target {
             write!(f, "\nstage {target}")?;
+        }
+        if !settings.platforms.is_empty() {
+            write!(f, "\nfor {}", settings.platforms.join(", "))?;
         }
         for (key, value) in self.labels.iter() {
             write!(f, "\nlabel {key}={value}")?;
@@ -274,8 +309,11 @@ impl fmt::Display for Plan {
         if let Some(limit) = settings.max_size {
             write!(f, "\nrefuse more than {limit} bytes")?;
         }
-        let verb = if settings.push { "push" } else { "name" };
-        settings.tags.iter().try_for_each(|tag| write!(f, "\n{verb} {tag}"))
+        settings.tags.iter().try_for_each(|tag| match settings.delivery {
+            Delivery::Nothing => write!(f, "\nname {tag}"),
+            Delivery::Tags => write!(f, "\npush {tag}"),
+            Delivery::Digest => write!(f, "\npush to {} by digest", tag.name()),
+        })
     }
 }
 

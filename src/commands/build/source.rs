@@ -72,7 +72,7 @@ impl Tree {
     fn apply(&self, update: &ResolvedUpdate, plan: &Plan, run: &Run) -> Result<(), Failure> {
         match update {
             ResolvedUpdate::GoModule { module, commit, committed_at } => {
-                self.point_go_mod(&plan.settings.context, module, commit, *committed_at, run)
+                self.point_go_mod(plan.settings.folder(), module, commit, *committed_at, run)
             }
             ResolvedUpdate::Replace { file, pattern, text } => {
                 let before = self.read(Path::new(file))?;

@@ -12,6 +12,7 @@ use tokio::net::{TcpStream, UnixStream};
 use tokio_util::task::AbortOnDropHandle;
 use tonic::body::Body;
 
+use super::tls::Tls;
 use super::{BuildError, Transport};
 use crate::services::engine::Endpoint;
 use crate::services::http::CONNECT_TIMEOUT;
@@ -40,7 +41,8 @@ pub(super) struct Connection {
 /// Connects by the first way that works.
 pub(super) async fn connect(transport: &Transport) -> Result<Connection, BuildError> {
     let attempt = match transport {
-        Transport::BuildKit(endpoint) => direct(endpoint).await,
+        Transport::BuildKit(endpoint, None) => direct(endpoint).await,
+        Transport::BuildKit(endpoint, Some(tls)) => encrypted(endpoint, tls).await,
         Transport::Engine { endpoint, api, .. } if *api < GRPC_ON_SOCKET => upgraded(endpoint).await,
         Transport::Engine { endpoint, .. } => match direct(endpoint).await {
             Ok(connection) if answers(&connection).await => Ok(connection),
@@ -78,6 +80,19 @@ async fn answers(connection: &Connection) -> bool {
 /// Speaks HTTP/2 from the first byte.
 async fn direct(endpoint: &Endpoint) -> Result<Connection, BoxError> {
     handshake(dial(endpoint).await?).await
+}
+
+/// The same through TLS; a socket file needs none.
+async fn encrypted(endpoint: &Endpoint, tls: &Tls) -> Result<Connection, BoxError> {
+    let Endpoint::Tcp(address) = endpoint else {
+        return direct(endpoint).await;
+    };
+    let connected = async {
+        let stream = TcpStream::connect(address).await?;
+        stream.set_nodelay(true)?;
+        tls.wrap(address, stream).await
+    };
+    handshake(tokio::time::timeout(CONNECT_TIMEOUT, connected).await??).await
 }
 
 /// Turns an engine's HTTP/1.1 connection into one (`POST /grpc`, API 1.39 and newer).
@@ -209,7 +224,7 @@ mod tests {
             (Way::Upgrade, (|endpoint| engine(endpoint, (1, 41))) as fn(Endpoint) -> Transport),
             (Way::Direct, |endpoint| engine(endpoint, (1, 53))),
             (Way::Upgrade, |endpoint| engine(endpoint, (1, 53))),
-            (Way::Direct, Transport::BuildKit),
+            (Way::Direct, |endpoint| Transport::BuildKit(endpoint, None)),
         ] {
             let (_folder, endpoint) = listen(way).await;
             let connection = connect(&transport(endpoint)).await.unwrap();

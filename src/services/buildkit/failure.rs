@@ -162,7 +162,7 @@ mod tests {
         let full =
             google::rpc::Status { details: details.iter().map(detail).collect(), ..google::rpc::Status::default() };
         let status = Status::with_details(code, message, full.encode_to_vec().into());
-        let transport = Transport::BuildKit("unix:///x".parse().unwrap());
+        let transport = Transport::BuildKit("unix:///x".parse().unwrap(), None);
         of_solve(&status, &mut Progress::new("sub/Dockerfile".into()), &transport, dockerfile)
     }
 

@@ -31,6 +31,7 @@ mod request;
 mod session;
 mod solve;
 mod sources;
+mod tls;
 
 pub use error::{BuildError, FailedVertex};
 pub use request::{
@@ -38,9 +39,12 @@ pub use request::{
     Logins, Output, Pull, RunNetwork, Scheme, SecretValue, Source, SshAgent,
 };
 
+use std::path::Path;
+
 use bollard_buildkit_proto::moby::buildkit::v1::InfoRequest;
 use tokio::sync::mpsc;
 
+use self::tls::Tls;
 use crate::domain::build_event::BuildEvent;
 use crate::domain::builder::{Abilities, Home};
 use crate::services::engine::{Endpoint, Engine, Store};
@@ -58,13 +62,13 @@ enum Transport {
         store: Store,
     },
     /// A daemon of its own that speaks gRPC.
-    BuildKit(Endpoint),
+    BuildKit(Endpoint, Option<Tls>),
 }
 
 impl Transport {
     fn endpoint(&self) -> &Endpoint {
         match self {
-            Self::Engine { endpoint, .. } | Self::BuildKit(endpoint) => endpoint,
+            Self::Engine { endpoint, .. } | Self::BuildKit(endpoint, _) => endpoint,
         }
     }
 
@@ -75,7 +79,7 @@ impl Transport {
     fn store(&self) -> Option<Store> {
         match self {
             Self::Engine { store, .. } => Some(*store),
-            Self::BuildKit(_) => None,
+            Self::BuildKit(..) => None,
         }
     }
 }
@@ -100,7 +104,15 @@ impl Builder {
     /// # Errors
     /// [`BuildError::Endpoint`].
     pub fn at(endpoint: &str) -> Result<Self, BuildError> {
-        Ok(Self { transport: Transport::BuildKit(endpoint.parse()?) })
+        Ok(Self { transport: Transport::BuildKit(endpoint.parse()?, None) })
+    }
+
+    /// The same, encrypted: `folder` has `ca.pem`, and `cert.pem` and `key.pem` when the daemon wants to know us.
+    ///
+    /// # Errors
+    /// [`BuildError::Endpoint`], [`BuildError::Invalid`] when the folder's content cannot be used.
+    pub fn with_tls(endpoint: &str, folder: &Path) -> Result<Self, BuildError> {
+        Ok(Self { transport: Transport::BuildKit(endpoint.parse()?, Some(Tls::read(folder)?)) })
     }
 
     /// What it can do.
@@ -113,7 +125,7 @@ impl Builder {
             Transport::Engine { api, store: Store::Containerd, .. } => {
                 Ok(Abilities::of_engine(*api, Home::ContainerdEngine))
             }
-            Transport::BuildKit(_) => {
+            Transport::BuildKit(..) => {
                 // Those that do not tell are older than 0.11; of what 0.10 can do most is at hand.
                 let version = self.version().await?.as_deref().and_then(version_of).unwrap_or((0, 10));
                 Ok(Abilities { home: Home::Daemon, version })

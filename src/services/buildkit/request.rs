@@ -4,7 +4,10 @@ use std::collections::BTreeMap;
 use std::io;
 use std::path::PathBuf;
 
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
 use bytes::Bytes;
+use futures_util::Stream;
 use secrecy::SecretString;
 use tokio::sync::mpsc;
 
@@ -88,6 +91,19 @@ impl ArchiveSink {
     pub fn new() -> (Self, mpsc::Receiver<io::Result<Bytes>>) {
         let (sender, receiver) = mpsc::channel(WAITING_PIECES);
         (Self(sender), receiver)
+    }
+
+    /// What comes out, as a stream that ends with an error when the archive is not complete: half an image must not pass
+    /// for a whole one.
+    pub fn whole(pieces: mpsc::Receiver<io::Result<Bytes>>) -> impl Stream<Item = io::Result<Bytes>> + Send + 'static {
+        futures_util::stream::unfold(Some(pieces), |pieces| async {
+            let mut pieces = pieces?;
+            match pieces.recv().await {
+                Some(Ok(piece)) if piece.is_empty() => None,
+                Some(piece) => Some((piece, Some(pieces))),
+                None => Some((Err(io::Error::new(io::ErrorKind::UnexpectedEof, "the builder broke off")), None)),
+            }
+        })
     }
 
     /// Says that the archive is complete: an empty piece.
@@ -174,11 +190,18 @@ pub enum Output {
     EngineStore,
     /// Nowhere: the build only has to succeed.
     Nothing,
-    /// To registries, by the builder itself, by digest alone.
+    /// To registries, by the builder itself.
     Push {
+        /// Full references (`ghcr.io/acme/app:v1`).
+        tags: Vec<String>,
+        /// How they are spoken to.
+        scheme: Scheme,
+    },
+    /// To registries, by the builder itself, by digest alone.
+    PushDigest {
         /// Repositories without tags (`ghcr.io/acme/app`).
         repositories: Vec<String>,
-        /// Whether they are spoken to over plain HTTP.
+        /// How they are spoken to.
         scheme: Scheme,
     },
     /// To us, as an archive that `docker load` reads.
@@ -315,6 +338,21 @@ pub struct Built {
     pub manifest_digest: Option<Digest>,
     /// Everything that the exporter said.
     pub response: BTreeMap<String, String>,
+}
+
+impl Built {
+    /// What the exporter said, as JSON; values that are encoded JSON themselves are opened.
+    #[must_use]
+    pub fn metadata(&self) -> serde_json::Value {
+        let open = |text: &str| -> Option<serde_json::Value> {
+            let decoded = BASE64_STANDARD.decode(text).ok()?;
+            serde_json::from_slice(&decoded).ok().filter(serde_json::Value::is_object)
+        };
+        let entry = |(key, value): (&String, &String)| {
+            (key.clone(), open(value).unwrap_or_else(|| serde_json::Value::String(value.clone())))
+        };
+        serde_json::Value::Object(self.response.iter().map(entry).collect())
+    }
 }
 
 #[cfg(test)]

@@ -161,19 +161,27 @@ fn cache(request: &BuildRequest) -> CacheOptions {
     CacheOptions { exports, imports, ..CacheOptions::default() }
 }
 
+fn push_attributes(attributes: &mut HashMap<String, String>, names: &[String], scheme: Scheme) {
+    attributes.insert("name".to_owned(), names.join(","));
+    attributes.insert("push".to_owned(), "true".to_owned());
+    if scheme == Scheme::Insecure {
+        attributes.insert("registry.insecure".to_owned(), "true".to_owned());
+    }
+}
+
 fn exporter(request: &BuildRequest) -> Option<Exporter> {
     let mut attrs = HashMap::new();
     let kind = match &request.output {
         Output::Nothing => return None,
         Output::EngineStore => "moby",
         Output::Archive => "docker",
-        Output::Push { repositories, scheme } => {
-            attrs.insert("name".to_owned(), repositories.join(","));
-            attrs.insert("push".to_owned(), "true".to_owned());
+        Output::Push { tags, scheme } => {
+            push_attributes(&mut attrs, tags, *scheme);
+            "image"
+        }
+        Output::PushDigest { repositories, scheme } => {
+            push_attributes(&mut attrs, repositories, *scheme);
             attrs.insert("push-by-digest".to_owned(), "true".to_owned());
-            if *scheme == Scheme::Insecure {
-                attrs.insert("registry.insecure".to_owned(), "true".to_owned());
-            }
             "image"
         }
     };
@@ -260,7 +268,7 @@ fn built(transport: &Transport, output: &Output, response: SolveResponse) -> Bui
     let digest = |key: &str| -> Option<Digest> { response.get(key)?.parse().ok() };
     let main = digest("containerimage.digest");
     let config = digest("containerimage.config.digest");
-    let (config_digest, manifest_digest) = match transport.store() {
+    let (config_digest, manifest_digest) = match transport.store().filter(|_| *output == Output::EngineStore) {
         Some(Store::Graph) => (config.or(main.clone()), None),
         _ => (config, main.clone()),
     };

@@ -33,7 +33,11 @@ impl file_send_server::FileSend for Sink {
         let mut pieces = request.into_inner();
         while let Some(piece) = pieces.next().await {
             let gone = |_| Status::cancelled("nobody takes the archive any more");
-            to.0.send(Ok(Bytes::from(piece?.data))).await.map_err(gone)?;
+            let data = Bytes::from(piece?.data);
+            // An empty one would say that this is the end.
+            if !data.is_empty() {
+                to.0.send(Ok(data)).await.map_err(gone)?;
+            }
         }
         to.end().await;
         Ok(Response::new(tokio_stream::empty()))

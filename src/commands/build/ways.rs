@@ -1,0 +1,195 @@
+//! Purpose: the ways from a Dockerfile to where its image is wanted, one per kind of builder.
+//!
+//! An engine's builder leaves the image in the engine, which then pushes it. A builder of its own keeps the result to
+//! itself: what the gates look at is loaded into the engine, and what is wanted elsewhere is pushed by the builder,
+//! after the gates. Each of its solves but the first finds every step in the cache.
+
+use super::Outputs;
+use super::gates;
+use super::job::{Job, Order, Part};
+use super::push::{pushed_by_builder, pushed_by_engine};
+use super::settings::Delivery;
+use super::summary::Report;
+use crate::contract::values::Count;
+use crate::domain::builder::Home;
+use crate::domain::names::Digest;
+use crate::domain::reference::ImageRef;
+use crate::runner::Failure;
+use crate::services::buildkit::{ArchiveSink, Built, Output, Scheme};
+use crate::services::engine::{Engine, Image};
+
+/// Builds, lets the gates look, delivers.
+pub(super) async fn work(job: &Job<'_>, outputs: &mut Outputs, report: &mut Report) -> Result<(), Failure> {
+    job.tell_what_is_not_granted();
+    match job.abilities.home {
+        Home::Daemon => through_builder(job, outputs, report).await,
+        Home::GraphEngine | Home::ContainerdEngine => through_engine(job, outputs, report).await,
+    }
+}
+
+async fn through_engine(job: &Job<'_>, outputs: &mut Outputs, report: &mut Report) -> Result<(), Failure> {
+    let (plan, settings) = (job.plan, &job.plan.settings);
+    let engine = plan.engine()?;
+    // The names come last, after the gates: a refused image must not carry them.
+    let order = Order { output: Output::EngineStore, platforms: settings.platforms.clone(), part: Part::Build };
+    let began = tokio::time::Instant::now();
+    let built = job.solve(&order, None, report).await?;
+    outputs.seconds = Some(Count(began.elapsed().as_secs()));
+    told(outputs, &built);
+    let image = gates::image(engine, built.image_id.as_deref()).await?;
+    shown(outputs, &image, job);
+    gates::pass(plan, job.run, engine, &image).await?;
+    match settings.delivery {
+        Delivery::Nothing => {
+            name(job, engine, &image).await?;
+            outputs.digest = built.manifest_digest.map(|digest| digest.to_string());
+            Ok(())
+        }
+        Delivery::Tags => {
+            name(job, engine, &image).await?;
+            let pushed = pushed_by_engine(job, engine, report).await;
+            if !settings.load {
+                unname(job, engine, pushed.is_ok()).await?;
+            }
+            delivered(job, outputs, &pushed?);
+            Ok(())
+        }
+        Delivery::Digest => {
+            if settings.load {
+                name(job, engine, &image).await?;
+            }
+            let digest = deliver(job, outputs, report, Part::Export).await?;
+            delivered(job, outputs, &digest);
+            Ok(())
+        }
+    }
+}
+
+async fn through_builder(job: &Job<'_>, outputs: &mut Outputs, report: &mut Report) -> Result<(), Failure> {
+    let settings = &job.plan.settings;
+    let (here, away) = (settings.wants_image_here(), settings.delivery != Delivery::Nothing);
+    let began = tokio::time::Instant::now();
+    outputs.platforms.clone_from(&settings.platforms);
+    let mut part = Part::Build;
+    // Every platform is built before a gate looks at one of them; with one platform the archive below is that build.
+    if settings.platforms.len() > 1 && here || !here && !away {
+        let order = Order { output: Output::Nothing, platforms: settings.platforms.clone(), part };
+        let built = job.solve(&order, None, report).await?;
+        told(outputs, &built);
+        part = Part::Export;
+    }
+    if here {
+        let engine = job.plan.engine()?;
+        let image = load(job, engine, part, outputs, report).await?;
+        part = Part::Export;
+        outputs.seconds = Some(Count(began.elapsed().as_secs()));
+        shown(outputs, &image, job);
+        gates::pass(job.plan, job.run, engine, &image).await?;
+        if settings.load {
+            name(job, engine, &image).await?;
+        }
+    }
+    if away {
+        let digest = deliver(job, outputs, report, part).await?;
+        delivered(job, outputs, &digest);
+    }
+    outputs.seconds.get_or_insert(Count(began.elapsed().as_secs()));
+    Ok(())
+}
+
+/// Loads the image for the engine's own platform, as it comes out of the builder.
+async fn load(
+    job: &Job<'_>,
+    engine: &Engine,
+    part: Part,
+    outputs: &mut Outputs,
+    report: &mut Report,
+) -> Result<Image, Failure> {
+    let own = engine.info().platform.clone();
+    let platforms = &job.plan.settings.platforms;
+    let platform = platforms.iter().find(|platform| **platform == own || platform.starts_with(&format!("{own}/")));
+    let platform = platform.or_else(|| platforms.first());
+    let order = Order { output: Output::Archive, platforms: platform.into_iter().cloned().collect(), part };
+    let (sink, pieces) = ArchiveSink::new();
+    let loading = engine.load(ArchiveSink::whole(pieces));
+    let (built, loaded) = tokio::join!(job.solve(&order, Some(sink), report), loading);
+    // When loading fails, the builder only says that nobody takes its archive any more.
+    let (built, loaded) = match (built, loaded) {
+        (Ok(built), Ok(loaded)) => (built, loaded),
+        (Err(failure), Ok(_)) => return Err(failure),
+        (Err(failure), Err(_)) if failure.reason != "cancelled" => return Err(failure),
+        (_, Err(error)) => return Err(error.into()),
+    };
+    if outputs.metadata.is_none() {
+        told(outputs, &built);
+    }
+    let config = built.config_digest.map(|digest| digest.to_string());
+    let id = loaded.ids.first().or(loaded.references.first()).or(config.as_ref());
+    gates::image(engine, id.map(String::as_str)).await
+}
+
+/// Has the builder push. All tags are one digest; the registry is asked whether it has it.
+async fn deliver(job: &Job<'_>, outputs: &mut Outputs, report: &mut Report, part: Part) -> Result<Digest, Failure> {
+    let settings = &job.plan.settings;
+    let names = match settings.delivery {
+        Delivery::Digest => {
+            let mut names: Vec<String> = settings.tags.iter().map(|tag| tag.name().to_string()).collect();
+            names.dedup();
+            names
+        }
+        Delivery::Tags | Delivery::Nothing => settings.tags.iter().map(ToString::to_string).collect(),
+    };
+    let insecure = job.run.registry.insecure_registries.iter().flat_map(|hosts| &hosts.0).any(|host| {
+        settings.tags.iter().any(|tag| tag.registry() == host || tag.registry().split(':').next() == Some(host))
+    });
+    let scheme = if insecure { Scheme::Insecure } else { Scheme::Secure };
+    let output = match settings.delivery {
+        Delivery::Digest => Output::PushDigest { repositories: names, scheme },
+        Delivery::Tags | Delivery::Nothing => Output::Push { tags: names, scheme },
+    };
+    let order = Order { output, platforms: settings.platforms.clone(), part };
+    let built = pushed_by_builder(job, &order, report).await?;
+    told(outputs, &built.0);
+    Ok(built.1)
+}
+
+/// Gives the image its tags in the engine.
+async fn name(job: &Job<'_>, engine: &Engine, image: &Image) -> Result<(), Failure> {
+    let settings = &job.plan.settings;
+    if settings.load || settings.delivery == Delivery::Tags {
+        for tag in &settings.tags {
+            engine.tag(&image.id, &tag.to_string()).await?;
+        }
+    }
+    Ok(())
+}
+
+/// Takes them again. A push that failed is the failure to tell of.
+async fn unname(job: &Job<'_>, engine: &Engine, pushed: bool) -> Result<(), Failure> {
+    for tag in &job.plan.settings.tags {
+        let untagged = engine.untag(&tag.to_string()).await;
+        if pushed {
+            untagged?;
+        }
+    }
+    Ok(())
+}
+
+fn shown(outputs: &mut Outputs, image: &Image, job: &Job<'_>) {
+    outputs.image_id = Some(image.id.clone());
+    outputs.size = Some(Count(image.size));
+    outputs.platforms.clone_from(&job.plan.settings.platforms);
+    if outputs.platforms.is_empty() {
+        outputs.platforms = vec![image.platform.clone()];
+    }
+}
+
+fn told(outputs: &mut Outputs, built: &Built) {
+    outputs.metadata = Some(built.metadata());
+}
+
+fn delivered(job: &Job<'_>, outputs: &mut Outputs, digest: &Digest) {
+    let first = job.plan.settings.tags.first().map(ImageRef::name);
+    outputs.image_ref = first.map(|name| name.with_digest(digest.clone()).to_string());
+    outputs.digest = Some(digest.to_string());
+}
