@@ -118,6 +118,12 @@ impl Run {
         self.environment.temporary().join(format!("landfall-{purpose}-{}", self.random.token()))
     }
 
+    /// The runner's temporary folder, which it empties between jobs.
+    #[must_use]
+    pub fn temporary_folder(&self) -> PathBuf {
+        self.environment.temporary()
+    }
+
     /// Hides a secret from log and summary.
     pub fn mask(&self, secret: &SecretString) {
         self.log.mask(secret.expose_secret());

@@ -206,6 +206,17 @@ impl fmt::Display for Abilities {
     }
 }
 
+/// Whether a builder that knows these platforms runs programs of `wanted`: `linux/arm64` is known as `linux/arm64/v8`, too.
+#[must_use]
+pub fn runs(known: &[String], wanted: &str) -> bool {
+    let general = |platform: &str| match platform {
+        "linux/arm64/v8" => "linux/arm64".to_owned(),
+        "linux/arm" => "linux/arm/v7".to_owned(),
+        other => other.to_owned(),
+    };
+    known.iter().any(|platform| general(platform) == general(wanted))
+}
+
 /// Needs as one phrase: "build several platforms into one image, or annotate manifests".
 #[must_use]
 pub fn phrase(needs: &[Need]) -> String {
@@ -255,6 +266,16 @@ mod tests {
         assert_eq!(choose(&Wanted::Container, FRESH, &[]), Ok(Choice::Container(Vec::new())));
         let at = "tcp://builder:1234".to_owned();
         assert_eq!(choose(&Wanted::At(at.clone()), OLD, &[Need::Platforms]), Ok(Choice::At(at)));
+    }
+
+    #[test]
+    fn a_platform_is_known_by_its_general_name() {
+        let known = ["linux/amd64".to_owned(), "linux/arm64".to_owned(), "linux/arm/v7".to_owned()];
+        for (platform, expected) in
+            [("linux/arm64/v8", true), ("linux/arm", true), ("linux/amd64", true), ("linux/arm/v6", false), ("linux/s390x", false)]
+        {
+            assert_eq!(runs(&known, platform), expected, "{platform}");
+        }
     }
 
     #[test]

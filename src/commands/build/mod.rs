@@ -13,6 +13,7 @@ use crate::contract::values::Count;
 use crate::runner::Failure;
 
 mod apply;
+mod emulators;
 mod gates;
 mod inputs;
 mod job;
@@ -70,12 +71,18 @@ impl Command for Build {
 
     async fn plan(inputs: inputs::Inputs, run: &Run, outputs: &mut Outputs) -> Result<plan::Plan, Failure> {
         let settings = settings::Settings::from_inputs(inputs, run)?;
-        outputs.tags = settings.tags.iter().map(ToString::to_string).collect();
-        outputs.image = outputs.tags.first().cloned();
+        if settings.delivery != settings::Delivery::Digest {
+            outputs.tags = settings.tags.iter().map(ToString::to_string).collect();
+            outputs.image = outputs.tags.first().cloned();
+        }
         plan::plan(settings, run).await
     }
 
     async fn apply(plan: plan::Plan, run: &Run, outputs: &mut Outputs) -> Result<Verdict, Failure> {
         apply::apply(plan, run, outputs).await
+    }
+
+    async fn post(run: &Run) -> Result<(), Failure> {
+        workshop::clean_up(run).await
     }
 }

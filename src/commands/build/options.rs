@@ -3,12 +3,13 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use super::settings::Delivery;
 use crate::commands::run::Run;
 use crate::contract::values::{Lines, List, Map};
 use crate::domain::builder::{CacheKind, Wanted};
 use crate::domain::cache_option::CacheEntry;
 use crate::domain::names::{BranchName, CommitSha, RepositoryName};
-use crate::domain::reference::ImageRef;
+use crate::domain::reference::{ImageName, ImageRef};
 use crate::domain::shell;
 use crate::domain::update::{Update, UpdateError};
 use crate::runner::Problems;
@@ -78,10 +79,13 @@ fn is_remote(text: &str) -> bool {
     ["https://", "http://", "git://", "ssh://", "git@"].iter().any(|scheme| text.starts_with(scheme))
 }
 
-pub(super) fn tags(list: Option<&List>, problems: &mut Problems) -> Vec<ImageRef> {
+/// References with tags. When only repositories are wanted, one without a tag is one, too.
+pub(super) fn tags(list: Option<&List>, delivery: Delivery, problems: &mut Problems) -> Vec<ImageRef> {
     let list = list.map(|list| list.0.as_slice()).unwrap_or_default();
     let mut tags: Vec<ImageRef> = Vec::new();
     for text in list {
+        let repository = delivery == Delivery::Digest && text.parse::<ImageName>().is_ok();
+        let text = if repository { &format!("{text}:latest") } else { text };
         match text.parse::<ImageRef>() {
             Ok(tag) if tag.digest().is_some() => {
                 problems.add("tags", format!("has '{text}': a digest cannot be given, only found; leave it out"));

@@ -34,6 +34,7 @@ pub(super) async fn pushed_by_engine(job: &Job<'_>, engine: &Engine, report: &mu
         }
     }
     drop(group);
+    sizes(plan, report).await;
     digest.ok_or_else(|| Failure::input("push has no tags", "Set `tags`."))
 }
 
@@ -57,7 +58,16 @@ pub(super) async fn pushed_by_builder(
         job.run.log.info(format!("{what} in {:.1} s", began.elapsed().as_secs_f64()));
         report.pushed.push((named.to_string(), began.elapsed()));
     }
+    sizes(job.plan, report).await;
     Ok((built, digest))
+}
+
+/// What a pull of each platform moves. The summary is worth a question, not a failure.
+async fn sizes(plan: &Plan, report: &mut Report) {
+    let Some((reference, _)) = report.pushed.first() else { return };
+    if let Ok(reference) = reference.parse::<ImageRef>() {
+        report.sizes = Box::pin(plan.existence.registry().platform_sizes(&reference)).await.unwrap_or_default();
+    }
 }
 
 /// What became of the layers of one push. The engine's client does not say which layer a status is about, so that the

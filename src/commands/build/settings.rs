@@ -75,8 +75,8 @@ impl Settings {
         let mut problems = Problems::default();
         refuse_what_is_missing(&inputs, &mut problems);
         let on = |flag: Option<Flag>| flag.is_some_and(|flag| flag.0);
-        let tags = options::tags(inputs.tags.as_ref(), &mut problems);
         let delivery = delivery(on(inputs.push), on(inputs.digest_only));
+        let tags = options::tags(inputs.tags.as_ref(), delivery, &mut problems);
         check_tags(&tags, delivery, on(inputs.skip_if_exists), &mut problems);
         let settings = Self {
             source: options::source(inputs.source.as_deref(), &mut problems),

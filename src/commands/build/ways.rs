@@ -185,7 +185,13 @@ fn shown(outputs: &mut Outputs, image: &Image, job: &Job<'_>) {
 }
 
 fn told(outputs: &mut Outputs, built: &Built) {
-    outputs.metadata = Some(built.metadata());
+    let metadata = built.metadata();
+    let platform = &metadata["containerimage.descriptor"]["platform"];
+    if outputs.platforms.is_empty() && platform.is_object() {
+        let parts = ["os", "architecture", "variant"].map(|key| platform[key].as_str().unwrap_or_default());
+        outputs.platforms = vec![parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("/")];
+    }
+    outputs.metadata = Some(metadata);
 }
 
 fn delivered(job: &Job<'_>, outputs: &mut Outputs, digest: &Digest) {

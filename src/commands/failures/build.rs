@@ -16,6 +16,14 @@ impl From<BuildError> for Failure {
                 Self::new(Kind::Upstream, "builder-unavailable", "Builder unavailable", "the builder cannot be reached")
                     .hint("The engine's log says why its builder went away; out of memory is the usual reason.")
             }
+            BuildError::Container { .. } | BuildError::ContainerEnded { .. } => Self::new(
+                kind_of(class),
+                "builder-unavailable",
+                "Builder container unavailable",
+                "no builder could be started in a container",
+            )
+            .hint("It needs a pull of its image (`builder_image` names another) and an engine that allows privileged containers.")
+            .hint("`builder: engine` builds without it, and says what it cannot do."),
             BuildError::Context { .. } => Self::new(
                 Kind::Work,
                 "context-unreadable",

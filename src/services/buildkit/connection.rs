@@ -14,7 +14,7 @@ use tonic::body::Body;
 
 use super::tls::Tls;
 use super::{BuildError, Transport};
-use crate::services::engine::Endpoint;
+use crate::services::engine::{Endpoint, Engine};
 use crate::services::http::CONNECT_TIMEOUT;
 
 /// Longest gRPC message in either direction, as BuildKit itself limits it.
@@ -43,6 +43,7 @@ pub(super) async fn connect(transport: &Transport) -> Result<Connection, BuildEr
     let attempt = match transport {
         Transport::BuildKit(endpoint, None) => direct(endpoint).await,
         Transport::BuildKit(endpoint, Some(tls)) => encrypted(endpoint, tls).await,
+        Transport::Container { engine, name, address } => inside(engine, name, address).await,
         Transport::Engine { endpoint, api, .. } if *api < GRPC_ON_SOCKET => upgraded(endpoint).await,
         Transport::Engine { endpoint, .. } => match direct(endpoint).await {
             Ok(connection) if answers(&connection).await => Ok(connection),
@@ -51,7 +52,7 @@ pub(super) async fn connect(transport: &Transport) -> Result<Connection, BuildEr
         },
     };
     attempt.map_err(|source| BuildError::Unreachable {
-        endpoint: transport.endpoint().to_string(),
+        endpoint: transport.place(),
         what: "does not answer",
         source,
     })
@@ -93,6 +94,12 @@ async fn encrypted(endpoint: &Endpoint, tls: &Tls) -> Result<Connection, BoxErro
         tls.wrap(address, stream).await
     };
     handshake(tokio::time::timeout(CONNECT_TIMEOUT, connected).await??).await
+}
+
+/// Through BuildKit's own client, which relays what it is given to the daemon beside it.
+async fn inside(engine: &Engine, name: &str, address: &str) -> Result<Connection, BoxError> {
+    let command = ["buildctl", "--addr", address, "dial-stdio"];
+    handshake(tokio::time::timeout(CONNECT_TIMEOUT, engine.dial(name, &command)).await??).await
 }
 
 /// Turns an engine's HTTP/1.1 connection into one (`POST /grpc`, API 1.39 and newer).

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::domain::build_event::SourceLocation;
-use crate::services::engine::EndpointError;
+use crate::services::engine::{EndpointError, EngineError};
 use crate::services::{Classified, ErrorClass};
 
 /// The vertex that made a build fail.
@@ -37,6 +37,21 @@ pub enum BuildError {
         /// The cause.
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// A builder's container cannot be had.
+    #[error("the builder's container {what}")]
+    Container {
+        /// "cannot be pulled", "cannot be started".
+        what: &'static str,
+        /// The engine's account of it.
+        #[source]
+        source: Box<EngineError>,
+    },
+    /// A builder's container ended instead of building.
+    #[error("the builder's container ended by itself: {}", .lines.last().map_or("it wrote nothing", String::as_str))]
+    ContainerEnded {
+        /// The last lines that it wrote.
+        lines: Vec<String>,
     },
     /// A file or folder of the context cannot be read.
     #[error("cannot read {path} of the build context")]
@@ -104,6 +119,8 @@ impl Classified for BuildError {
             }
             Self::Context { .. } => ErrorClass::Invalid,
             Self::Unreachable { .. } => ErrorClass::Unavailable,
+            Self::Container { source, .. } => source.class(),
+            Self::ContainerEnded { .. } => ErrorClass::Failed,
             Self::Failed { class, .. } => *class,
         }
     }

@@ -78,7 +78,7 @@ pub(super) fn of_solve(
 
 /// The error of any other call.
 pub(super) fn of_call(status: Status, transport: &Transport, what: &'static str) -> BuildError {
-    BuildError::Unreachable { endpoint: transport.endpoint().to_string(), what, source: Box::new(status) }
+    BuildError::Unreachable { endpoint: transport.place(), what, source: Box::new(status) }
 }
 
 /// The connection broke: there is a transport error behind the status, no answer of the builder.

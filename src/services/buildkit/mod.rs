@@ -24,6 +24,7 @@
 //! - Nothing is tried twice here: a build is not idempotent in time. Registry failures inside it are BuildKit's to retry.
 
 mod connection;
+mod container;
 mod error;
 mod failure;
 mod progress;
@@ -33,6 +34,7 @@ mod solve;
 mod sources;
 mod tls;
 
+pub use container::{BUILDER_IMAGE, BuilderContainer, SharedFolder};
 pub use error::{BuildError, FailedVertex};
 pub use request::{
     AnnotationTarget, ArchiveSink, Attestation, BuildRequest, BuildSecret, Built, CacheUse, Dockerfile, LocalSource,
@@ -41,7 +43,7 @@ pub use request::{
 
 use std::path::Path;
 
-use bollard_buildkit_proto::moby::buildkit::v1::InfoRequest;
+use bollard_buildkit_proto::moby::buildkit::v1::{InfoRequest, ListWorkersRequest};
 use tokio::sync::mpsc;
 
 use self::tls::Tls;
@@ -63,12 +65,23 @@ enum Transport {
     },
     /// A daemon of its own that speaks gRPC.
     BuildKit(Endpoint, Option<Tls>),
+    /// A daemon in a container, through a program that the engine runs there.
+    Container {
+        /// The container's engine.
+        engine: Engine,
+        /// The container.
+        name: String,
+        /// Where the daemon listens, as the container knows it.
+        address: String,
+    },
 }
 
 impl Transport {
-    fn endpoint(&self) -> &Endpoint {
+    /// Where it is, for people.
+    fn place(&self) -> String {
         match self {
-            Self::Engine { endpoint, .. } | Self::BuildKit(endpoint, _) => endpoint,
+            Self::Engine { endpoint, .. } | Self::BuildKit(endpoint, _) => endpoint.to_string(),
+            Self::Container { name, .. } => format!("container {name}"),
         }
     }
 
@@ -79,7 +92,7 @@ impl Transport {
     fn store(&self) -> Option<Store> {
         match self {
             Self::Engine { store, .. } => Some(*store),
-            Self::BuildKit(..) => None,
+            Self::BuildKit(..) | Self::Container { .. } => None,
         }
     }
 }
@@ -125,7 +138,7 @@ impl Builder {
             Transport::Engine { api, store: Store::Containerd, .. } => {
                 Ok(Abilities::of_engine(*api, Home::ContainerdEngine))
             }
-            Transport::BuildKit(..) => {
+            Transport::BuildKit(..) | Transport::Container { .. } => {
                 // Those that do not tell are older than 0.11; of what 0.10 can do most is at hand.
                 let version = self.version().await?.as_deref().and_then(version_of).unwrap_or((0, 10));
                 Ok(Abilities { home: Home::Daemon, version })
@@ -144,6 +157,22 @@ impl Builder {
             Err(status) if status.code() == tonic::Code::Unimplemented => Ok(None),
             Err(status) => Err(failure::of_call(status, &self.transport, "does not answer")),
         }
+    }
+
+    /// The platforms whose programs it can run, emulated ones included.
+    ///
+    /// # Errors
+    /// [`BuildError::Unreachable`].
+    pub async fn platforms(&self) -> Result<Vec<String>, BuildError> {
+        let mut control = connection::control(connection::connect(&self.transport).await?);
+        let workers = control.list_workers(ListWorkersRequest { filter: Vec::new() }).await;
+        let workers = workers.map_err(|status| failure::of_call(status, &self.transport, "does not tell its workers"))?;
+        let platforms = workers.into_inner().record.into_iter().flat_map(|worker| worker.platforms);
+        let text = |platform: bollard_buildkit_proto::pb::Platform| {
+            let parts = [platform.os, platform.architecture, platform.variant];
+            parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("/")
+        };
+        Ok(platforms.map(text).collect())
     }
 
     /// Builds, reporting what happens through `events`, until the result is where `request.output` wants it.

@@ -105,7 +105,7 @@ async fn run(
 fn check(transport: &Transport, request: &BuildRequest) -> Result<(), BuildError> {
     let invalid = |message: String| Err(BuildError::Invalid(message));
     if request.output == Output::EngineStore && !transport.is_engine() {
-        return invalid(format!("the builder at {} has no engine that could keep the image", transport.endpoint()));
+        return invalid(format!("the builder at {} has no engine that could keep the image", transport.place()));
     }
     for tag in &request.tags {
         if let Err(error) = tag.parse::<ImageRef>() {

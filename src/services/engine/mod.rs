@@ -24,6 +24,7 @@
 mod answer;
 mod client;
 mod container;
+mod dial;
 mod endpoint;
 mod error;
 mod exec;

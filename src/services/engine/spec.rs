@@ -63,6 +63,8 @@ pub enum Privilege {
     Usual,
     /// All capabilities and devices.
     Privileged,
+    /// The capabilities that it is given and no further confinement: for hosts that cannot give all.
+    Unconfined,
 }
 
 /// What runs as process 1 in a container.
@@ -74,6 +76,9 @@ pub enum Init {
     /// The engine's small init, which passes signals on and reaps.
     Engine,
 }
+
+/// What lifts the engine's confinements one by one.
+const UNCONFINED: [&str; 3] = ["seccomp=unconfined", "apparmor=unconfined", "label=disable"];
 
 /// A container's network.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -151,11 +156,15 @@ impl ContainerSpec {
             cgroup_permissions: Some("rwm".to_owned()),
         };
         let memory = self.memory.and_then(|bytes| i64::try_from(bytes).ok());
+        let unconfined = self.privilege == Privilege::Unconfined;
         HostConfig {
             network_mode: self.network_mode(),
             port_bindings: (!self.ports.is_empty()).then(|| bindings(&self.ports)),
             binds: (!self.mounts.is_empty()).then(|| self.mounts.iter().map(bind).collect()),
             privileged: Some(self.privilege == Privilege::Privileged),
+            security_opt: unconfined.then(|| UNCONFINED.map(str::to_owned).to_vec()),
+            masked_paths: unconfined.then(Vec::new),
+            readonly_paths: unconfined.then(Vec::new),
             cap_add: (!self.capabilities.is_empty()).then(|| self.capabilities.clone()),
             devices: (!self.devices.is_empty()).then(|| self.devices.iter().map(device).collect()),
             extra_hosts: (!self.hosts.is_empty()).then(|| self.hosts.clone()),

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use oci_spec::image::{Descriptor, ImageConfiguration, ImageIndex};
+use oci_spec::image::{Descriptor, ImageConfiguration, ImageIndex, ImageManifest};
 
 use super::manifest::{Parsed, digest_like};
 use super::request::Call;
@@ -46,6 +46,51 @@ impl RegistryClient {
         Ok(Some(labels.unwrap_or_default().into_iter().collect()))
     }
 
+    /// The platforms of an image with the bytes that a pull of each moves; attestations do not count.
+    ///
+    /// # Errors
+    /// Everything that is not a definite answer; an absent image is malformed here.
+    pub async fn platform_sizes(&self, image: &ImageRef) -> Result<Vec<(String, u64)>, RegistryError> {
+        let call = Call::get(image.name(), String::new(), format!("the sizes of {image}"));
+        let unreadable = || call.malformed("an image's manifest");
+        let manifest = self.manifest(image).await?.ok_or_else(unreadable)?;
+        let index = match manifest.parse().map_err(|_| unreadable())? {
+            Parsed::Image(single) => {
+                let platform = self.platform(image.name(), &single).await?;
+                return Ok(vec![(platform, bytes_of(&single))]);
+            }
+            Parsed::Index(index) => index,
+        };
+        let mut sizes = Vec::new();
+        for part in index.manifests().iter().filter(|part| !is_attestation(part)) {
+            let digest = digest_of(part).ok_or_else(unreadable)?;
+            let found = self.manifest(&image.name().with_digest(digest)).await?.ok_or_else(unreadable)?;
+            if let (Ok(Parsed::Image(single)), Some(platform)) = (found.parse(), part.platform()) {
+                sizes.push((text_of(platform), bytes_of(&single)));
+            }
+        }
+        Ok(sizes)
+    }
+
+    /// The platform that an image's configuration names.
+    pub(super) async fn platform(&self, name: &ImageName, manifest: &ImageManifest) -> Result<String, RegistryError> {
+        let config = self.configuration(name, manifest).await?;
+        let parts = [config.os().to_string(), config.architecture().to_string(), config.variant().clone().unwrap_or_default()];
+        Ok(parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("/"))
+    }
+
+    /// An image's configuration.
+    pub(super) async fn configuration(
+        &self,
+        name: &ImageName,
+        manifest: &ImageManifest,
+    ) -> Result<ImageConfiguration, RegistryError> {
+        let call = Call::get(name, String::new(), format!("the configuration of an image of {name}"));
+        let digest = digest_of(manifest.config()).ok_or_else(|| call.malformed("an image's manifest"))?;
+        let blob = self.blob(name, &digest).await?;
+        serde_json::from_slice(&blob).map_err(|_| call.malformed("an image's configuration"))
+    }
+
     /// A small blob, verified.
     async fn blob(&self, name: &ImageName, digest: &Digest) -> Result<Vec<u8>, RegistryError> {
         let call = Call::get(name, format!("/blobs/{digest}"), format!("the blob {digest} of {name}"));
@@ -58,11 +103,23 @@ impl RegistryClient {
     }
 }
 
+fn is_attestation(part: &Descriptor) -> bool {
+    part.annotations().as_ref().is_some_and(|annotations| annotations.contains_key(ATTESTATION))
+}
+
+/// `linux/arm64/v8`.
+pub(super) fn text_of(platform: &oci_spec::image::Platform) -> String {
+    let variant = platform.variant().clone().unwrap_or_default();
+    let parts = [platform.os().to_string(), platform.architecture().to_string(), variant];
+    parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("/")
+}
+
+fn bytes_of(manifest: &ImageManifest) -> u64 {
+    manifest.layers().iter().map(Descriptor::size).sum::<u64>() + manifest.config().size()
+}
+
 fn part<'a>(index: &'a ImageIndex, platform: &str) -> Option<&'a Descriptor> {
-    let is_image = |part: &&Descriptor| {
-        let annotations = part.annotations().as_ref();
-        annotations.is_none_or(|annotations| !annotations.contains_key(ATTESTATION))
-    };
+    let is_image = |part: &&Descriptor| !is_attestation(part);
     let is_wanted = |part: &&Descriptor| {
         part.platform().as_ref().is_some_and(|of| format!("{}/{}", of.os(), of.architecture()) == platform)
     };
