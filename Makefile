@@ -1,12 +1,15 @@
 # The commands of this repository. `make help` lists them; each is a small script below scripts/ with its own header.
 .DEFAULT_GOAL := help
-.PHONY: help test lint generate demo image release-dry-run parts parts-down
+.PHONY: help test test-builder lint generate demo image release-dry-run parts parts-down
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 test: ## format, clippy and all tests, against a real engine, real registries and moto
 	@scripts/test $(ARGS)
+
+test-builder: ## builds in a builder container (IMAGE=… names it), which needs an image that can be pulled
+	@scripts/test-builder $(IMAGE)
 
 lint: ## actionlint, zizmor, hadolint, shellcheck, cargo deny
 	@scripts/lint

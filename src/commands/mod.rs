@@ -15,6 +15,7 @@ mod help;
 pub mod notify;
 pub mod pull;
 pub mod report;
+pub mod merge;
 pub mod resolve;
 pub mod run;
 pub mod shared;
@@ -34,6 +35,7 @@ pub fn all() -> Vec<Descriptor> {
         build::Build::descriptor(),
         pull::Pull::descriptor(),
         up::Up::descriptor(),
+        merge::Merge::descriptor(),
         deploy::Deploy::descriptor(),
         dashboard::Dashboard::descriptor(),
         report::Report::descriptor(),

@@ -271,9 +271,13 @@ mod tests {
     #[test]
     fn a_platform_is_known_by_its_general_name() {
         let known = ["linux/amd64".to_owned(), "linux/arm64".to_owned(), "linux/arm/v7".to_owned()];
-        for (platform, expected) in
-            [("linux/arm64/v8", true), ("linux/arm", true), ("linux/amd64", true), ("linux/arm/v6", false), ("linux/s390x", false)]
-        {
+        for (platform, expected) in [
+            ("linux/arm64/v8", true),
+            ("linux/arm", true),
+            ("linux/amd64", true),
+            ("linux/arm/v6", false),
+            ("linux/s390x", false),
+        ] {
             assert_eq!(runs(&known, platform), expected, "{platform}");
         }
     }

@@ -23,6 +23,7 @@ pub mod go_module;
 pub mod health;
 pub mod ignore;
 pub mod image_tar;
+pub mod image_index;
 pub mod ladder;
 pub mod markdown;
 pub mod names;

@@ -49,7 +49,10 @@ pub(super) async fn provide(builder: &Builder, plan: &Plan, run: &Run) -> Result
             ));
             Ok(())
         }
-        Err(error) => Err(Failure::from(error).hint("Give `qemu` the image of an installer such as tonistiigi/binfmt, or `never`.")),
+        Err(error) => {
+            Err(Failure::from(error)
+                .hint("Give `qemu` the image of an installer such as tonistiigi/binfmt, or `never`."))
+        }
     }
 }
 
@@ -58,7 +61,8 @@ async fn install(engine: &Engine, image: &str, platforms: &[&str]) -> Result<(),
     if engine.image(image).await?.is_none() {
         engine.pull(image, None, None, |_| ()).await?;
     }
-    let architectures: Vec<&str> = platforms.iter().map(|platform| platform.split('/').nth(1).unwrap_or_default()).collect();
+    let architectures: Vec<&str> =
+        platforms.iter().map(|platform| platform.split('/').nth(1).unwrap_or_default()).collect();
     let spec = ContainerSpec {
         command: Some(vec!["--install".to_owned(), architectures.join(",")]),
         privilege: Privilege::Privileged,
@@ -73,7 +77,11 @@ async fn install(engine: &Engine, image: &str, platforms: &[&str]) -> Result<(),
         }
         let lines = engine.last_logs(&id, 3).await.unwrap_or_default();
         let message = lines.last().map_or_else(|| format!("exit code {code}"), |line| line.text.clone());
-        Err(EngineError::Failed { action: "installing emulators".to_owned(), class: crate::services::ErrorClass::Failed, message })
+        Err(EngineError::Failed {
+            action: "installing emulators".to_owned(),
+            class: crate::services::ErrorClass::Failed,
+            message,
+        })
     };
     let ran = ran.await;
     engine.remove(&id).await?;

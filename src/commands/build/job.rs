@@ -168,8 +168,12 @@ impl Job<'_> {
         let (file, line) = in_source(self.plan, location);
         match (&self.plan.origin, &self.plan.settings.context) {
             (Origin::Workspace { .. }, Context::Folder(_)) => failure.at(file, line),
-            (Origin::Workspace { .. }, Context::Url(url)) => failure.hint(format!("It is line {line} of {file} in {url}.")),
-            (Origin::Commit { repository, .. }, _) => failure.hint(format!("It is line {line} of {file} in {repository}.")),
+            (Origin::Workspace { .. }, Context::Url(url)) => {
+                failure.hint(format!("It is line {line} of {file} in {url}."))
+            }
+            (Origin::Commit { repository, .. }, _) => {
+                failure.hint(format!("It is line {line} of {file} in {repository}."))
+            }
         }
     }
 
@@ -243,7 +247,9 @@ fn lint(warnings: usize) -> Failure {
 /// Whether an event is the beginning of an instruction's work.
 fn is_step(event: &BuildEvent) -> bool {
     match event {
-        BuildEvent::Started { name, .. } => name.starts_with('[') && !name.starts_with("[internal]") && !name.starts_with("[auth]"),
+        BuildEvent::Started { name, .. } => {
+            name.starts_with('[') && !name.starts_with("[internal]") && !name.starts_with("[auth]")
+        }
         _ => false,
     }
 }

@@ -13,7 +13,9 @@ use crate::domain::reference::{ImageName, ImageRef};
 use crate::domain::shell;
 use crate::domain::update::{Update, UpdateError};
 use crate::runner::Problems;
-use crate::services::buildkit::{AnnotationTarget, Attestation, BuildSecret, LocalSource, SecretValue, Source, SshAgent};
+use crate::services::buildkit::{
+    AnnotationTarget, Attestation, BuildSecret, LocalSource, SecretValue, Source, SshAgent,
+};
 
 /// Where the files come from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -114,7 +116,8 @@ pub(super) fn platforms(list: Option<&List>, problems: &mut Problems) -> Vec<Str
     let mut platforms = Vec::new();
     for text in list {
         let parts: Vec<&str> = text.split('/').collect();
-        let plain = |part: &&str| !part.is_empty() && part.chars().all(|c| c.is_ascii_alphanumeric() || c == '.' || c == '-');
+        let plain =
+            |part: &&str| !part.is_empty() && part.chars().all(|c| c.is_ascii_alphanumeric() || c == '.' || c == '-');
         if !(2..=3).contains(&parts.len()) || !parts.iter().all(plain) {
             problems.add("platforms", format!("has '{text}', which is not os/architecture, such as linux/arm64"));
         } else if !platforms.contains(text) {
@@ -178,7 +181,13 @@ pub(super) fn ssh(lines: Option<&Lines>, run: &Run, problems: &mut Problems) -> 
             None => Some(place.to_owned()),
         };
         let Some(path) = path else {
-            problems.add("ssh", format!("has '{line}', but the variable {} is not set: no SSH agent runs", place.trim_start_matches('$')));
+            problems.add(
+                "ssh",
+                format!(
+                    "has '{line}', but the variable {} is not set: no SSH agent runs",
+                    place.trim_start_matches('$')
+                ),
+            );
             continue;
         };
         let socket = run.workspace().join(path);
@@ -202,7 +211,12 @@ pub(super) fn contexts(map: Option<Map>, run: &Run, problems: &mut Problems) -> 
         } else {
             let folder = run.workspace().join(&place);
             if !folder.is_dir() {
-                problems.add("build_contexts", format!("{name} is '{place}', which is neither a folder nor an address (docker-image://…, https://…)"));
+                problems.add(
+                    "build_contexts",
+                    format!(
+                        "{name} is '{place}', which is neither a folder nor an address (docker-image://…, https://…)"
+                    ),
+                );
                 continue;
             }
             Source::Local(LocalSource::new(folder))
@@ -224,7 +238,10 @@ pub(super) fn annotations(map: Option<Map>, problems: &mut Problems) -> Vec<(Ann
                 "index" => AnnotationTarget::Index,
                 "manifest-descriptor" => AnnotationTarget::ManifestDescriptor,
                 other => {
-                    problems.add("annotations", format!("has the target '{other}'; targets are manifest, index and manifest-descriptor"));
+                    problems.add(
+                        "annotations",
+                        format!("has the target '{other}'; targets are manifest, index and manifest-descriptor"),
+                    );
                     continue;
                 }
             };
@@ -270,7 +287,12 @@ pub(super) enum Direction {
 
 /// Entries with what the runner knows filled in. GitHub's cache is asked for by what the runner gives every action; an
 /// entry without it would be dropped silently by the builder.
-pub(super) fn caches(direction: Direction, lines: Option<&Lines>, run: &Run, problems: &mut Problems) -> Vec<CacheEntry> {
+pub(super) fn caches(
+    direction: Direction,
+    lines: Option<&Lines>,
+    run: &Run,
+    problems: &mut Problems,
+) -> Vec<CacheEntry> {
     let lines = lines.map(|lines| lines.0.as_slice()).unwrap_or_default();
     let input = if direction == Direction::Import { "cache_from" } else { "cache_to" };
     let mut entries = Vec::new();
@@ -300,7 +322,10 @@ pub(super) fn caches(direction: Direction, lines: Option<&Lines>, run: &Run, pro
 /// left; container actions are not told of it by the variable that others look at.
 fn of_actions(entry: CacheEntry, run: &Run) -> Option<CacheEntry> {
     let (Some(url), Some(token)) = (run.variable("ACTIONS_RESULTS_URL"), run.variable("ACTIONS_RUNTIME_TOKEN")) else {
-        run.log.warn("Cache left out", "type=gha needs the cache service of a GitHub Actions runner, which is not at hand here");
+        run.log.warn(
+            "Cache left out",
+            "type=gha needs the cache service of a GitHub Actions runner, which is not at hand here",
+        );
         return None;
     };
     run.mask(&token.into());
@@ -353,7 +378,8 @@ pub(super) fn builder(text: Option<&str>, problems: &mut Problems) -> Wanted {
             Wanted::At(address.to_owned())
         }
         Some(other) => {
-            problems.add("builder", format!("is '{other}'; use auto, engine, container, unix:///path or tcp://host:port"));
+            problems
+                .add("builder", format!("is '{other}'; use auto, engine, container, unix:///path or tcp://host:port"));
             Wanted::Auto
         }
     }

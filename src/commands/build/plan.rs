@@ -237,7 +237,10 @@ impl Plan {
     /// The engine, which must be there for what is asked of it.
     pub(super) fn engine(&self) -> Result<&Engine, Failure> {
         self.engine.as_ref().ok_or_else(|| {
-            Failure::input("the image is wanted in a Docker Engine, and there is none", "Leave out `load`, `smoke` and `max_size`.")
+            Failure::input(
+                "the image is wanted in a Docker Engine, and there is none",
+                "Leave out `load`, `smoke` and `max_size`.",
+            )
         })
     }
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use super::inputs::{Inputs, Network};
-use super::options::{self, Context, Direction, SourceChoice, Qemu};
+use super::options::{self, Context, Direction, Qemu, SourceChoice};
 use crate::commands::run::Run;
 use crate::contract::values::Flag;
 use crate::domain::builder::{Need, Wanted};
@@ -126,10 +126,15 @@ impl Settings {
                 problems.add("source", "and a context that the builder fetches exclude each other; give one of them");
             }
             if !self.updates.is_empty() {
-                problems.add("update_reference", "changes files of the workspace or of `source`, but the context is fetched by the builder");
+                problems.add(
+                    "update_reference",
+                    "changes files of the workspace or of `source`, but the context is fetched by the builder",
+                );
             }
         }
-        if self.builder_certs.is_some() && !matches!(&self.builder, Wanted::At(address) if address.starts_with("tcp://")) {
+        if self.builder_certs.is_some()
+            && !matches!(&self.builder, Wanted::At(address) if address.starts_with("tcp://"))
+        {
             problems.add("builder_certs", "is for a builder at tcp://host:port");
         }
         let indexed = self.annotations.iter().any(|(target, ..)| *target != AnnotationTarget::Manifest);

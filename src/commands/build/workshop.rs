@@ -100,8 +100,13 @@ impl Own {
             run.state.save(STATE_FOLDER, &folder.unwrap_or_default())
         });
         noted.map_err(|error| {
-            Failure::new(Kind::Work, "state-unwritable", "Runner's state unwritable", "the builder could not be removed later, and so is not made")
-                .caused_by(error)
+            Failure::new(
+                Kind::Work,
+                "state-unwritable",
+                "Runner's state unwritable",
+                "the builder could not be removed later, and so is not made",
+            )
+            .caused_by(error)
         })?;
         let began = tokio::time::Instant::now();
         let started = run.unless_cancelled(Box::pin(self.container.start(&self.engine))).await;
@@ -156,10 +161,18 @@ pub(super) async fn clean_up(run: &Run) -> Result<(), Failure> {
 const PREFIX: &str = "landfall-builder-";
 
 /// The container that fits this job's surroundings.
-async fn container(settings: &Settings, run: &Run, engine: &Engine, logins: &Logins) -> Result<BuilderContainer, Failure> {
+async fn container(
+    settings: &Settings,
+    run: &Run,
+    engine: &Engine,
+    logins: &Logins,
+) -> Result<BuilderContainer, Failure> {
     let ourselves = engine.own_container().await?;
     let image = settings.builder_image.clone().unwrap_or_else(|| BUILDER_IMAGE.to_owned());
-    let joined = ourselves.iter().flat_map(|own| own.networks.keys()).find(|name| !["bridge", "host", "none"].contains(&name.as_str()));
+    let joined = ourselves
+        .iter()
+        .flat_map(|own| own.networks.keys())
+        .find(|name| !["bridge", "host", "none"].contains(&name.as_str()));
     let network = match joined {
         // Services of the job are found by their names there.
         Some(name) => Network::Joined(vec![(name.clone(), Vec::new())]),
@@ -185,7 +198,9 @@ fn job_key(run: &Run, parts: &[&str]) -> String {
     use sha2::{Digest as _, Sha256};
     let mut hash = Sha256::new();
     if has_post_stage(run) {
-        for name in ["GITHUB_REPOSITORY", "GITHUB_RUN_ID", "GITHUB_RUN_ATTEMPT", "GITHUB_JOB", "RUNNER_NAME", "RUNNER_TEMP"] {
+        for name in
+            ["GITHUB_REPOSITORY", "GITHUB_RUN_ID", "GITHUB_RUN_ATTEMPT", "GITHUB_JOB", "RUNNER_NAME", "RUNNER_TEMP"]
+        {
             hash.update(run.variable(name).unwrap_or_default());
             hash.update([0]);
         }
@@ -202,7 +217,8 @@ fn job_key(run: &Run, parts: &[&str]) -> String {
 
 /// Whether something on the host's own loopback is meant, which a container has to itself.
 fn speaks_to_loopback(settings: &Settings, run: &Run) -> bool {
-    let caches = settings.cache_from.iter().chain(&settings.cache_to).flat_map(|entry| entry.attributes.values().cloned());
+    let caches =
+        settings.cache_from.iter().chain(&settings.cache_to).flat_map(|entry| entry.attributes.values().cloned());
     let dockerfile = run.workspace().join(settings.folder()).join(&settings.file);
     let dockerfile = std::fs::read_to_string(dockerfile).unwrap_or_default();
     let says = |text: &str| ["localhost:", "127.0.0.1:", "[::1]:"].iter().any(|host| text.contains(host));

@@ -51,11 +51,7 @@ pub(super) async fn connect(transport: &Transport) -> Result<Connection, BuildEr
             _ => upgraded(endpoint).await,
         },
     };
-    attempt.map_err(|source| BuildError::Unreachable {
-        endpoint: transport.place(),
-        what: "does not answer",
-        source,
-    })
+    attempt.map_err(|source| BuildError::Unreachable { endpoint: transport.place(), what: "does not answer", source })
 }
 
 /// A client of the control service on a connection.

@@ -10,9 +10,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::{BuildError, Builder, Transport};
-use crate::services::engine::{
-    Access, ContainerSpec, Endpoint, Engine, EngineError, Login, Mount, Network, Privilege,
-};
+use crate::services::engine::{Access, ContainerSpec, Endpoint, Engine, EngineError, Login, Mount, Network, Privilege};
 
 /// The image of builders, unless another one is asked for.
 pub const BUILDER_IMAGE: &str =
@@ -73,9 +71,8 @@ impl BuilderContainer {
     /// # Errors
     /// [`BuildError::Container`].
     pub async fn start(&self, engine: &Engine) -> Result<Builder, BuildError> {
-        let failed = |what: &'static str| {
-            move |source: EngineError| BuildError::Container { what, source: Box::new(source) }
-        };
+        let failed =
+            |what: &'static str| move |source: EngineError| BuildError::Container { what, source: Box::new(source) };
         if engine.image(&self.image).await.map_err(failed("cannot be looked for"))?.is_none() {
             let pulled = engine.pull(&self.image, None, self.login.as_ref(), |_| ()).await;
             pulled.map_err(failed("cannot be pulled"))?;
@@ -95,9 +92,8 @@ impl BuilderContainer {
     }
 
     async fn launch(&self, engine: &Engine, privilege: Privilege) -> Result<(), BuildError> {
-        let failed = |what: &'static str| {
-            move |source: EngineError| BuildError::Container { what, source: Box::new(source) }
-        };
+        let failed =
+            |what: &'static str| move |source: EngineError| BuildError::Container { what, source: Box::new(source) };
         let id = engine.create(&self.spec(privilege)).await.map_err(failed("cannot be made"))?;
         let config = futures_util::stream::iter([Ok::<_, std::io::Error>(self.config_archive().await?)]);
         engine.copy_in(&id, "/", config).await.map_err(failed("cannot be set up"))?;
@@ -110,7 +106,8 @@ impl BuilderContainer {
     /// [`BuildError::Container`] when the engine cannot be asked.
     pub async fn running(&self, engine: &Engine) -> Result<Option<Builder>, BuildError> {
         let found = engine.container(&self.name).await;
-        let found = found.map_err(|source| BuildError::Container { what: "cannot be looked for", source: Box::new(source) })?;
+        let found =
+            found.map_err(|source| BuildError::Container { what: "cannot be looked for", source: Box::new(source) })?;
         match found {
             Some(container) if container.state.status == crate::domain::container::Status::Running => {
                 self.answering(engine).await.map(Some)
@@ -134,8 +131,11 @@ impl BuilderContainer {
     }
 
     fn spec(&self, privilege: Privilege) -> ContainerSpec {
-        let mut mounts =
-            vec![Mount { source: volume_of(&self.name), target: "/var/lib/buildkit".to_owned(), access: Access::Write }];
+        let mut mounts = vec![Mount {
+            source: volume_of(&self.name),
+            target: "/var/lib/buildkit".to_owned(),
+            access: Access::Write,
+        }];
         if let Some(shared) = &self.shared {
             mounts.push(Mount {
                 source: shared.on_host.clone(),
@@ -160,7 +160,11 @@ impl BuilderContainer {
             mounts,
             network: self.network.clone(),
             privilege,
-            capabilities: if privilege == Privilege::Unconfined { CAPABILITIES.map(str::to_owned).to_vec() } else { Vec::new() },
+            capabilities: if privilege == Privilege::Unconfined {
+                CAPABILITIES.map(str::to_owned).to_vec()
+            } else {
+                Vec::new()
+            },
             ..ContainerSpec::new(&self.image)
         }
     }
@@ -193,7 +197,7 @@ impl BuilderContainer {
         let direct = socket.map(|socket| Builder { transport: Transport::BuildKit(Endpoint::Unix(socket), None) });
         let address = self.address();
         let through = Builder {
-            transport: Transport::Container { engine: engine.clone(), name: self.name.clone(), address },
+            transport: Transport::Container { engine: Box::new(engine.clone()), name: self.name.clone(), address },
         };
         loop {
             if let Some(direct) = &direct

@@ -68,7 +68,7 @@ enum Transport {
     /// A daemon in a container, through a program that the engine runs there.
     Container {
         /// The container's engine.
-        engine: Engine,
+        engine: Box<Engine>,
         /// The container.
         name: String,
         /// Where the daemon listens, as the container knows it.
@@ -166,7 +166,8 @@ impl Builder {
     pub async fn platforms(&self) -> Result<Vec<String>, BuildError> {
         let mut control = connection::control(connection::connect(&self.transport).await?);
         let workers = control.list_workers(ListWorkersRequest { filter: Vec::new() }).await;
-        let workers = workers.map_err(|status| failure::of_call(status, &self.transport, "does not tell its workers"))?;
+        let workers =
+            workers.map_err(|status| failure::of_call(status, &self.transport, "does not tell its workers"))?;
         let platforms = workers.into_inner().record.into_iter().flat_map(|worker| worker.platforms);
         let text = |platform: bollard_buildkit_proto::pb::Platform| {
             let parts = [platform.os, platform.architecture, platform.variant];

@@ -28,7 +28,8 @@ impl Tls {
             BuildError::Invalid(format!("{} cannot be used: {why}", folder.join(file).display()))
         };
         let certificates = |file: &str| -> Result<Vec<CertificateDer<'static>>, BuildError> {
-            let read = CertificateDer::pem_file_iter(folder.join(file)).and_then(Iterator::collect::<Result<Vec<_>, _>>);
+            let read =
+                CertificateDer::pem_file_iter(folder.join(file)).and_then(Iterator::collect::<Result<Vec<_>, _>>);
             read.map_err(|error| unusable(file, error.to_string()))
         };
         let mut roots = RootCertStore::empty();

@@ -21,7 +21,8 @@ impl Engine {
         id: &str,
         command: &[&str],
     ) -> Result<impl AsyncRead + AsyncWrite + Send + Unpin + 'static + use<>, EngineError> {
-        let failed = |error| failed(format!("starting a program in the container {id}"), &format!("container {id}"), error);
+        let failed =
+            |error| failed(format!("starting a program in the container {id}"), &format!("container {id}"), error);
         let options = CreateExecOptions {
             attach_stdin: Some(true),
             attach_stdout: Some(true),
@@ -30,7 +31,8 @@ impl Engine {
             ..CreateExecOptions::default()
         };
         let created = self.docker.create_exec(id, options).await.map_err(failed)?.id;
-        let StartExecResults::Attached { output, input } = self.docker.start_exec(&created, None).await.map_err(failed)?
+        let StartExecResults::Attached { output, input } =
+            self.docker.start_exec(&created, None).await.map_err(failed)?
         else {
             return Err(EngineError::NotFound { object: format!("output of a program in the container {id}") });
         };

@@ -75,7 +75,8 @@ impl RegistryClient {
     /// The platform that an image's configuration names.
     pub(super) async fn platform(&self, name: &ImageName, manifest: &ImageManifest) -> Result<String, RegistryError> {
         let config = self.configuration(name, manifest).await?;
-        let parts = [config.os().to_string(), config.architecture().to_string(), config.variant().clone().unwrap_or_default()];
+        let parts =
+            [config.os().to_string(), config.architecture().to_string(), config.variant().clone().unwrap_or_default()];
         Ok(parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("/"))
     }
 

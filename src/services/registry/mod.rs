@@ -18,6 +18,7 @@ mod error;
 mod existence;
 mod image;
 mod manifest;
+mod parts;
 mod request;
 mod tags;
 #[cfg(test)]
