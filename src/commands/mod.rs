@@ -16,6 +16,7 @@ pub mod merge;
 pub mod notify;
 pub mod pull;
 pub mod report;
+pub mod prune;
 pub mod resolve;
 pub mod run;
 pub mod shared;
@@ -40,6 +41,7 @@ pub fn all() -> Vec<Descriptor> {
         dashboard::Dashboard::descriptor(),
         report::Report::descriptor(),
         notify::Notify::descriptor(),
+        prune::Prune::descriptor(),
         config::ShowConfig::descriptor(),
     ]
 }

@@ -84,6 +84,8 @@ pub enum Provider {
     Ecr,
     /// Through the OCI distribution API.
     Oci,
+    /// As GitHub's container registry, which an Enterprise Server has under another host.
+    Ghcr,
 }
 
 /// Inputs of commands that speak to a Docker Engine.

@@ -62,7 +62,6 @@ impl<'a> Clients<'a> {
     ///
     /// # Errors
     /// Those of [`super::cloud::session`].
-    #[expect(dead_code, reason = "for the commands that speak to AWS about more than images")]
     pub(crate) async fn aws(&self) -> Result<Session, Failure> {
         super::cloud::session(self.run).await
     }
@@ -82,10 +81,29 @@ impl<'a> Clients<'a> {
     /// Exit code 2 when only one half of a login is given.
     pub(crate) fn existence(&self, engine: Option<&Engine>, own: &[&str]) -> Result<Existence, Failure> {
         let run = self.run;
+        let provider = match run.registry.provider {
+            None | Some(ProviderInput::Auto) => Provider::Auto,
+            Some(ProviderInput::Ecr) => Provider::Ecr,
+            // GitHub's own registry is asked as any other, whether an image exists.
+            Some(ProviderInput::Oci | ProviderInput::Ghcr) => Provider::Oci,
+        };
+        let engine = match engine {
+            Some(engine) => EngineAccess::Connected(Box::new(engine.clone())),
+            None => EngineAccess::At(run.engine_endpoint()),
+        };
+        Ok(Existence::new(self.registry(own)?, provider, engine))
+    }
+
+    /// Registries, spoken to directly. `own` is as in [`Self::existence`].
+    ///
+    /// # Errors
+    /// Exit code 2 when only one half of a login is given.
+    pub(crate) fn registry(&self, own: &[&str]) -> Result<RegistryClient, Failure> {
+        let run = self.run;
         let insecure = run.registry.insecure_registries.clone();
         let options = RegistryOptions {
             logins: LoginSources {
-                given: self.given_login()?.map(|login| (login, own.iter().map(|&host| host.to_owned()).collect())),
+                given: self.own_login()?.map(|login| (login, own.iter().map(|&host| host.to_owned()).collect())),
                 ghcr: self.job_login(),
                 aws: Some(super::cloud::options(run)),
                 docker_config: self.docker_folder(),
@@ -93,16 +111,14 @@ impl<'a> Clients<'a> {
             },
             insecure: insecure.map(|hosts| hosts.0).unwrap_or_default(),
         };
-        let provider = match run.registry.provider {
-            None | Some(ProviderInput::Auto) => Provider::Auto,
-            Some(ProviderInput::Ecr) => Provider::Ecr,
-            Some(ProviderInput::Oci) => Provider::Oci,
-        };
-        let engine = match engine {
-            Some(engine) => EngineAccess::Connected(Box::new(engine.clone())),
-            None => EngineAccess::At(run.engine_endpoint()),
-        };
-        Ok(Existence::new(RegistryClient::new(options)?, provider, engine))
+        Ok(RegistryClient::new(options)?)
+    }
+
+    /// The given login; an Enterprise Server's registry takes the job's own, as ghcr.io does.
+    fn own_login(&self) -> Result<Option<Login>, Failure> {
+        let given = self.given_login()?;
+        let is_githubs = self.run.registry.provider == Some(ProviderInput::Ghcr);
+        Ok(given.or_else(|| self.job_login().filter(|_| is_githubs)))
     }
 
     fn given_login(&self) -> Result<Option<Login>, Failure> {

@@ -9,6 +9,7 @@ use serde::Deserialize;
 use crate::contract::values::{Lines, List, Map};
 use crate::domain::globs::Globs;
 use crate::domain::ladder::Ladder;
+use crate::domain::retention::PolicyBlock;
 use crate::runner::nearest;
 
 mod settings;
@@ -29,7 +30,7 @@ pub struct Config {
     /// How the image of a companion repository is chosen.
     pub resolve: Resolve,
     /// What `prune` keeps and deletes, by policy name.
-    pub retention: Opaque,
+    pub retention: BTreeMap<String, PolicyBlock>,
     /// Which event and which comment asks for what.
     pub routes: Opaque,
     /// How the dashboard comment looks.

@@ -28,6 +28,7 @@ pub mod ladder;
 pub mod markdown;
 pub mod names;
 pub mod notice;
+pub mod pace;
 pub mod reference;
 pub mod report;
 pub mod retention;

@@ -10,6 +10,8 @@ pub mod aws;
 pub mod buildkit;
 pub mod engine;
 pub mod github;
+pub mod governor;
+pub mod holdings;
 pub mod http;
 mod link;
 pub mod registry;

@@ -180,6 +180,8 @@ pub struct Pull {
     pub base_ref: String,
     pub draft: bool,
     pub merged: bool,
+    /// The commit that merging would give; unknown when empty.
+    pub merge_sha: String,
 }
 
 impl Default for Github {
@@ -649,6 +651,7 @@ fn pull_json(at: &At<'_>, found: &Repository, number: u64, pull: &Pull) -> Value
         "title": pull.title,
         "state": if pull.state.is_empty() { "open" } else { &pull.state },
         "draft": pull.draft,
+        "merge_commit_sha": Some(&pull.merge_sha).filter(|sha| !sha.is_empty()),
         "merged": pull.merged,
         "head": { "ref": pull.head_ref, "sha": pull.head_sha, "repo": head_repository },
         "base": { "ref": pull.base_ref, "sha": base_sha, "repo": { "full_name": at.name } },

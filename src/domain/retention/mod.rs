@@ -21,6 +21,7 @@ mod mark;
 mod pattern;
 mod plan;
 mod policy;
+mod snapshot;
 #[cfg(test)]
 mod tests;
 
@@ -34,7 +35,8 @@ pub use lint::{Finding, lint};
 pub use manifest::{Blob, Facts, Key, Unreadable};
 pub use pattern::{Pattern, PatternError};
 pub use plan::{Counts, Deletion, Fate, Freed, Plan, Reason, TagFate, Untag};
-pub use policy::{Policy, PolicyBlock, PolicyError, Rule, RuleBlock};
+pub use policy::{OneOrMany, Policy, PolicyBlock, PolicyError, Rule, RuleBlock};
+pub use snapshot::{Deleted, DeletionState, SCHEMA, Snapshot, SnapshotError, SnapshotRepository};
 
 /// Seconds since 1970.
 pub type Seconds = i64;

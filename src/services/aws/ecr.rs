@@ -194,6 +194,22 @@ impl EcrRepository {
         }
     }
 
+    /// The digest of a tag; `None` when the repository has no such tag.
+    ///
+    /// # Errors
+    /// Whatever ECR raises but for an image that does not exist.
+    pub async fn digest_of(&self, tag: &str) -> Result<Option<Digest>, AwsError> {
+        let body = json!({ "imageIds": [{ "imageTag": tag }] });
+        match self.ask("DescribeImages", body, Repeat::Always).await {
+            Ok(answer) => {
+                let details: Vec<Detail> = self.part("DescribeImages", &answer, "imageDetails", "the image")?;
+                Ok(details.into_iter().filter_map(Detail::image).map(|image| image.digest).next())
+            }
+            Err(error) if error.code() == Some("ImageNotFoundException") => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
     async fn describe(&self, digests: &[Digest]) -> Result<Vec<EcrImage>, AwsError> {
         let ids: Vec<Value> = digests.iter().map(|digest| json!({ "imageDigest": digest })).collect();
         let answer = self.ask("DescribeImages", json!({ "imageIds": ids }), Repeat::Always).await?;

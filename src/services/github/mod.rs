@@ -42,6 +42,7 @@ mod repository;
 mod route;
 mod runs;
 mod statuses;
+mod usage;
 #[cfg(test)]
 mod tests;
 mod write;
@@ -59,6 +60,7 @@ pub use pull_request::{Permission, PullRequest, PullRequestSide};
 pub use reactions::{Earlier, Reacted};
 pub use repository::{Commit, Repository, Visibility};
 use route::Route;
+pub use usage::{OpenHead, OpenPull};
 pub use runs::{
     Attempts, Conclusion, Dispatched, Job, JobStep, MOST_FILTERED, RunFilter, RunStatus, Workflow, WorkflowRun,
 };

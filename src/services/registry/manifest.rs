@@ -9,7 +9,7 @@ use sha2::{Digest as _, Sha256, Sha512};
 
 use super::request::{Actions, Answer, Call};
 use super::{Refused, RegistryClient, RegistryError};
-use crate::domain::names::Digest;
+use crate::domain::names::{Digest, TagName};
 use crate::domain::reference::{ImageName, ImageRef};
 
 /// Every kind of manifest that an image can be.
@@ -144,6 +144,21 @@ impl RegistryClient {
     /// Class `Invalid` when the registry does not allow deletion.
     pub async fn delete_manifest(&self, name: &ImageName, digest: &Digest) -> Result<Deleted, RegistryError> {
         let image = name.with_digest(digest.clone());
+        let call = Call { method: Method::DELETE, actions: Actions::Delete, ..manifest_call(&image) };
+        match self.call(&call).await {
+            Ok(_) => Ok(Deleted::Now),
+            Err(error) if error.refused().is_some_and(Refused::is_definite_absence) => Ok(Deleted::Before),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Deletes a tag and leaves its manifest (distribution specification, "deleting tags"). Registries of before that
+    /// refuse it, and some delete the manifest with it: look afterwards.
+    ///
+    /// # Errors
+    /// Class `Invalid` when the registry does not know how.
+    pub async fn delete_tag(&self, name: &ImageName, tag: &TagName) -> Result<Deleted, RegistryError> {
+        let image = name.with_tag(tag.clone());
         let call = Call { method: Method::DELETE, actions: Actions::Delete, ..manifest_call(&image) };
         match self.call(&call).await {
             Ok(_) => Ok(Deleted::Now),

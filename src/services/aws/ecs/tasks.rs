@@ -57,6 +57,15 @@ impl Ecs {
         self.list_tasks(&call, |request| request.service_name(service).desired_status(desired.into())).await
     }
 
+    /// Tasks of the whole cluster by the status that they are meant to have.
+    ///
+    /// # Errors
+    /// [`AwsError`].
+    pub async fn all_tasks(&self, desired: DesiredStatus) -> Result<Vec<String>, AwsError> {
+        let call = Call::new("ecs", "ListTasks", format!("cluster {}", self.cluster));
+        self.list_tasks(&call, |request| request.desired_status(desired.into())).await
+    }
+
     /// Tasks of a family by the status that they are meant to have.
     ///
     /// # Errors
