@@ -25,9 +25,9 @@ fn images_go_by_the_hundred_and_tags_are_taken_off_what_stays() {
     let kept = image(&world, "latest", 60 * DAY);
     world.state().images.repository(APP).tags.insert("abcdef0".into(), kept.clone());
     for number in 0..120 {
-        image(&world, &format!("pr-{number}"), 30 * DAY);
+        image(&world, &format!("pr-{number}"), 90 * DAY);
     }
-    let (_, parts) = index(&world, "pr-900", 30 * DAY);
+    let (_, parts) = index(&world, "pr-900", 90 * DAY);
     let outcome = applying(&world).run();
     outcome.succeeded();
     assert_eq!((outcome.output("deleted"), outcome.output("untagged")), ("123", "1"), "{}", outcome.report());

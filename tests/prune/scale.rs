@@ -15,6 +15,8 @@ fn filled(count: usize) -> World {
             state.images.image(&format!("{APP}:pr-{number}"));
         }
         state.age_all(APP, 30 * DAY);
+        let latest = state.images.repositories[APP].tags["latest"].clone();
+        state.age(APP, &latest, DAY);
         state.github.rate.limit = 100_000;
         state.github.rate.remaining = 100_000;
     }

@@ -374,12 +374,15 @@ fn verdict(planned: &Planned, tally: &Tally, stop: Option<Stop>) -> Result<Verdi
     }
     if let Some((_, first)) = planned.unanswered.first() {
         let count = planned.unanswered.len();
-        return Err(failed(
-            Kind::Upstream,
-            "manifests-unanswered",
-            "Manifests not read",
-            format!("{count} manifests could not be read and keep what they may hold; the first: {first}"),
-        ));
+        let denied = |class: &ErrorClass| matches!(class, ErrorClass::Forbidden | ErrorClass::Unauthenticated);
+        let is_denied = planned.unanswered.iter().any(|(class, _)| denied(class));
+        let (kind, reason) = if is_denied {
+            (Kind::Auth, "manifests-forbidden")
+        } else {
+            (Kind::Upstream, "manifests-unanswered")
+        };
+        let message = format!("{count} manifests could not be read and keep what they may hold; the first: {first}");
+        return Err(failed(kind, reason, "Manifests not read", message));
     }
     let incomplete = planned.registry.repositories.iter().any(|repository| repository.listing != Listing::Complete);
     debug_assert!(!incomplete, "the gate lets no incomplete listing through");

@@ -47,13 +47,17 @@ pub(super) async fn gather(settings: &Settings, sources: &Sources, run: &Run) ->
         }
     }
     let in_ecr = sources.all.iter().any(|source| matches!(source.holdings, Holdings::Ecr(_)));
+    let is_asked = settings.in_use.is_some() || !settings.clusters.is_empty();
     if wanted(ECS, in_ecr || !settings.clusters.is_empty()) {
         let session = match &sources.session {
             Some(session) => session.clone(),
             None => Clients::new(run).aws().await?,
         };
         let images: Vec<&ImageName> = sources.all.iter().map(|source| &source.image).collect();
-        let found = tasks(&session, &settings.clusters, &images).await?;
+        let found = tasks(&session, &settings.clusters, &images).await.map_err(|failure| match is_asked {
+            true => failure,
+            false => failure.hint("Images in ECR are compared with ECS by default; without ECS set `in_use` without `ecs`."),
+        })?;
         looked.push(format!("{} images of ECS task definitions and tasks", found.len()));
         used.extend(found);
     }

@@ -17,6 +17,7 @@ pub fn handle(state: &mut State, operation: &str, body: &Value) -> Option<Answer
         "ListTaskDefinitions" => task_definitions::list(state, body),
         "DeregisterTaskDefinition" => task_definitions::deregister(state, body),
         "DescribeClusters" => Ok(describe_clusters(state, body)),
+        "ListClusters" => list_clusters(state, body),
         "ListServices" => list_services(state, body),
         "DescribeServices" => describe_services(state, body),
         "UpdateService" => update_service(state, body),
@@ -76,6 +77,13 @@ fn describe_clusters(state: &State, body: &Value) -> Value {
         }
     }
     json!({ "clusters": clusters, "failures": failures })
+}
+
+fn list_clusters(state: &State, body: &Value) -> Answer {
+    let arns: Vec<String> =
+        state.ecs.clusters.keys().map(|name| state.aws.arn("ecs", &format!("cluster/{name}"))).collect();
+    let (arns, next) = page(&arns, body, 100);
+    Ok(present(json!({ "clusterArns": arns, "nextToken": next })))
 }
 
 fn list_services(state: &State, body: &Value) -> Answer {

@@ -93,6 +93,10 @@ impl State {
     /// The package of an image, with a version for every manifest that it has.
     pub fn package(&mut self, name: &str) -> &mut Package {
         let now = self.clock.now();
+        let there = self.images.repositories.get(name).map_or(0, |repository| repository.manifests.len());
+        if self.github.packages.packages.get(name).is_some_and(|known| known.versions.len() == there) {
+            return self.github.packages.packages.get_mut(name).expect("it is there");
+        }
         let digests: Vec<(String, Moment)> = self
             .images
             .repositories
