@@ -113,7 +113,7 @@ fn the_lifecycle_policy_is_shown_previewed_and_put() {
     outcome.succeeded();
     let put = world.state().images.repositories[APP].lifecycle.clone().unwrap();
     let put: Value = serde_json::from_str(&put).unwrap();
-    assert_eq!(put["rules"].as_array().unwrap().len(), 10);
+    assert_eq!(put["rules"].as_array().unwrap().len(), 9);
     world.explain_writes();
     world.finish();
 }

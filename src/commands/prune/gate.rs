@@ -10,7 +10,7 @@ use crate::runner::{Failure, Kind};
 /// Tells the plan, then refuses it when it is more than is allowed.
 pub(super) fn hold(planned: &Planned, run: &Run, outputs: &mut Outputs) -> Result<(), Failure> {
     fill(planned, outputs);
-    for finding in &planned.findings {
+    for finding in planned.findings.iter().filter(|finding| !finding.is_by_design()) {
         run.log.warn("Policy", finding.to_string());
     }
     report::log(planned, run);

@@ -8,7 +8,7 @@ use super::collect::{Planned, Requests};
 use crate::commands::run::Run;
 use crate::domain::markdown::{Markdown, code, escaped};
 use crate::domain::names::Digest;
-use crate::domain::retention::{Class, Counts, Finding, Freed, NodeId, TagFate, Untag};
+use crate::domain::retention::{Class, Counts, Deletion, Finding, Freed, NodeId, TagFate, Untag};
 
 /// Deletions that log and summary show; the plan file has all of them.
 const SHOWN: usize = 50;
@@ -87,7 +87,10 @@ impl<'a> Document<'a> {
 impl Serialize for Deletions<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let rows = self.0.plan.deletions.iter();
-        serializer.collect_seq(rows.map(|deletion| row(self.0, deletion.node, Some(deletion.wave))))
+        serializer.collect_seq(rows.map(|deletion| {
+            let reason = self.0.plan.explain_deletion(&self.0.registry, deletion);
+            Row { reason, ..row(self.0, deletion.node, Some(deletion.wave)) }
+        }))
     }
 }
 
@@ -127,7 +130,7 @@ fn moment(seconds: i64) -> String {
 pub(super) fn text(planned: &Planned) -> String {
     let mut text = headline(planned);
     for deletion in planned.plan.deletions.iter().take(SHOWN) {
-        let _ = write!(text, "\n- {}", line(planned, deletion.node));
+        let _ = write!(text, "\n- {}", line(planned, deletion));
     }
     let more = planned.plan.deletions.len().saturating_sub(SHOWN);
     if more > 0 {
@@ -153,11 +156,11 @@ fn headline(planned: &Planned) -> String {
     )
 }
 
-fn line(planned: &Planned, place: NodeId) -> String {
-    let node = &planned.registry.nodes()[place];
+fn line(planned: &Planned, deletion: &Deletion) -> String {
+    let node = &planned.registry.nodes()[deletion.node];
     let tags: Vec<&str> = node.tags.iter().map(|(tag, _)| tag.as_str()).collect();
     let name = if tags.is_empty() { short(&node.digest).to_owned() } else { format!("{} ({})", tags.join(", "), short(&node.digest)) };
-    format!("{name}: {}", planned.plan.explain(&planned.registry, place))
+    format!("{name}: {}", planned.plan.explain_deletion(&planned.registry, deletion))
 }
 
 fn short(digest: &Digest) -> &str {
@@ -189,6 +192,9 @@ pub(super) fn bytes(count: u64) -> String {
 pub(super) fn log(planned: &Planned, run: &Run) {
     let group = run.log.group("Plan");
     run.log.info(format!("policy: {}", planned.settings.policy_name));
+    for finding in planned.findings.iter().filter(|finding| finding.is_by_design()) {
+        run.log.info(finding.to_string());
+    }
     run.log.info(headline(planned));
     for (class, counts) in planned.plan.by_class(&planned.registry) {
         run.log.info(format!("{}: {} deleted, {} kept", class.title(), counts.deleted, counts.kept));
@@ -225,7 +231,7 @@ pub(super) fn section(planned: &Planned) -> String {
     if !planned.findings.is_empty() {
         section = section.bullets(planned.findings.iter().map(|finding| escaped(&finding.to_string())));
     }
-    let deletions = planned.plan.deletions.iter().take(SHOWN).map(|deletion| deletion_row(planned, deletion.node));
+    let deletions = planned.plan.deletions.iter().take(SHOWN).map(|deletion| deletion_row(planned, deletion));
     if !planned.plan.deletions.is_empty() {
         let title = match planned.plan.deletions.len() {
             count if count > SHOWN => format!("Deletions (the first {SHOWN} of {count})"),
@@ -237,10 +243,10 @@ pub(super) fn section(planned: &Planned) -> String {
     section.into_string()
 }
 
-fn deletion_row(planned: &Planned, place: NodeId) -> Vec<String> {
-    let node = &planned.registry.nodes()[place];
+fn deletion_row(planned: &Planned, deletion: &Deletion) -> Vec<String> {
+    let node = &planned.registry.nodes()[deletion.node];
     let tags: Vec<String> = node.tags.iter().map(|(tag, _)| code(tag)).collect();
-    vec![tags.join(" "), code(short(&node.digest)), escaped(&planned.plan.explain(&planned.registry, place))]
+    vec![tags.join(" "), code(short(&node.digest)), escaped(&planned.plan.explain_deletion(&planned.registry, deletion))]
 }
 
 /// Kept manifests by the kind of their reason.

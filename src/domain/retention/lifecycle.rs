@@ -105,8 +105,8 @@ fn days(age: Age) -> i64 {
 /// A pattern in ECR's wildcards, which know the star only.
 fn patterns_of(pattern: &str) -> Result<Vec<String>, &'static str> {
     match pattern {
-        // Three numbers with dots: also matches what is no version, which is kept then.
-        "<semver>" => return Ok(vec!["*.*.*".to_owned(), "*.*".to_owned()]),
+        // Anything with a dot: also what is no version, which is kept then.
+        "<semver>" => return Ok(vec!["*.*".to_owned()]),
         "<commit>" => return Err("ECR cannot tell hexadecimal digits from other tags"),
         _ => {}
     }

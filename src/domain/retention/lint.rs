@@ -54,6 +54,14 @@ pub enum Finding {
     },
 }
 
+impl Finding {
+    /// Whether it only says which of two settings holds, and is no mistake.
+    #[must_use]
+    pub fn is_by_design(&self) -> bool {
+        matches!(self, Self::Floor { .. })
+    }
+}
+
 impl fmt::Display for Finding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

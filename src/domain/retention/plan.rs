@@ -294,11 +294,23 @@ impl Plan {
             Reason::Kept(by, edge) => format!("{} {}", edge_words(*edge), name(*by)),
             Reason::Ghost => "listed, but the registry does not have it".to_owned(),
             Reason::Unlisted => "only referred to".to_owned(),
+            Reason::Expired if fate.tags.len() == 1 => fate.tags.first().map(ToString::to_string).unwrap_or_default(),
             Reason::Expired => {
                 let over = node.tags.iter().zip(&fate.tags).filter(|(_, fate)| fate.is_expired());
                 over.map(|((tag, _), fate)| format!("{tag}: {fate}")).collect::<Vec<_>>().join("; ")
             }
             Reason::Unreachable => "nothing that stays refers to it".to_owned(),
+        }
+    }
+
+    /// Why a manifest goes; what goes because of another names that.
+    #[must_use]
+    pub fn explain_deletion(&self, registry: &Registry, deletion: &Deletion) -> String {
+        let is_followed = self.fates.get(deletion.node).is_some_and(|fate| fate.reason == Reason::Unreachable);
+        let holder = deletion.after.first().filter(|_| is_followed).and_then(|place| registry.nodes().get(*place));
+        match holder {
+            Some(holder) => format!("goes with {}", shown(&holder.digest, &holder.tags)),
+            None => self.explain(registry, deletion.node),
         }
     }
 }
