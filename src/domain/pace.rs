@@ -63,14 +63,7 @@ impl<L: Eq + Hash + Clone> Pace<L> {
     /// A service that has not been asked yet.
     #[must_use]
     pub fn new(limits: Limits) -> Self {
-        Self {
-            limits,
-            lanes: HashMap::new(),
-            is_shared: false,
-            speed: 1.0,
-            blocked_until: 0.0,
-            recovered_at: 0.0,
-        }
+        Self { limits, lanes: HashMap::new(), is_shared: false, speed: 1.0, blocked_until: 0.0, recovered_at: 0.0 }
     }
 
     /// Asks to send a request of so many points at this moment, in milliseconds of any clock that only goes forward.
@@ -145,7 +138,11 @@ mod tests {
             let shared = self.shared;
             let spent: f64 = self.spent.iter().filter(|(_, _, of)| shared || *of == lane).map(|(_, p, _)| p).sum();
             let fits = spent + points <= self.most;
-            if fits { self.spent.push((now, points, lane)) } else { self.refusals += 1 }
+            if fits {
+                self.spent.push((now, points, lane));
+            } else {
+                self.refusals += 1;
+            }
             fits
         }
     }

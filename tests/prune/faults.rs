@@ -22,8 +22,11 @@ const CALLS: [Call; 6] = [
     Call { name: "deletion", fault: || Fault::on(Skin::Github).method("DELETE"), nth: 2 },
 ];
 
+/// What makes a fault out of a rule.
+type Failing = fn(Fault) -> Fault;
+
 /// A failure that passes when it is tried again.
-const PASSING: [(&str, fn(Fault) -> Fault); 5] = [
+const PASSING: [(&str, Failing); 5] = [
     ("429", |fault| fault.status(429).retry_after(0)),
     ("secondary limit", |fault| {
         fault.status(403).error("", "You have exceeded a secondary rate limit.").retry_after(0)
@@ -39,7 +42,7 @@ fn applies(call: &Call, name: &str) -> bool {
 }
 
 /// A failure that stays, and the exit codes that are honest about it.
-const LASTING: [(&str, fn(Fault) -> Fault, &[i32]); 3] = [
+const LASTING: [(&str, Failing, &[i32]); 3] = [
     ("500 for ever", |fault| fault.status(500), &[1, 4]),
     ("a limit of two hours", |fault| fault.status(429).retry_after(7200), &[4]),
     ("403", |fault| fault.status(403).error("DENIED", "Resource not accessible by integration"), &[5]),

@@ -61,7 +61,13 @@ fn an_apply_is_undone_by_a_restore_and_a_second_finds_nothing() {
     second.succeeded();
     assert_eq!((second.output("planned"), second.output("reason")), ("0", "nothing-to-delete"));
     // What was read once is not read again: every read counts as a download.
-    let manifests = |world: &World| world.calls(Skin::Registry).iter().filter(|call| call.starts_with("GET") && call.contains("/manifests/sha256:")).count();
+    let manifests = |world: &World| {
+        world
+            .calls(Skin::Registry)
+            .iter()
+            .filter(|call| call.starts_with("GET") && call.contains("/manifests/sha256:"))
+            .count()
+    };
     let read = manifests(&world);
     let third = with_snapshot(applying(&world), &second).run();
     third.succeeded();
@@ -86,7 +92,11 @@ fn run(world: &World, status: &str, sha: &str) {
 #[test]
 fn what_is_in_use_stays_by_number_head_and_merge_commit() {
     let world = start();
-    let (head, merge, running) = ("1111111".repeat(6)[..40].to_owned(), "2222222".repeat(6)[..40].to_owned(), "3333333".repeat(6)[..40].to_owned());
+    let (head, merge, running) = (
+        "1111111".repeat(6)[..40].to_owned(),
+        "2222222".repeat(6)[..40].to_owned(),
+        "3333333".repeat(6)[..40].to_owned(),
+    );
     image(&world, "latest", DAY);
     for tag in ["pr-5", "pr-5-0000000", "feature-x-1111111", "sha-2222222", "sha-3333333", "feature-in-work"] {
         image(&world, tag, 90 * DAY);
@@ -94,7 +104,14 @@ fn what_is_in_use_stays_by_number_head_and_merge_commit() {
     image(&world, "pr-6-9999999", 90 * DAY);
     {
         let mut state = world.state();
-        let pull = Pull { head_ref: "feature/In_Work".into(), head_sha: head, base_ref: "main".into(), merge_sha: merge, head_repository: None, ..Pull::default() };
+        let pull = Pull {
+            head_ref: "feature/In_Work".into(),
+            head_sha: head,
+            base_ref: "main".into(),
+            merge_sha: merge,
+            head_repository: None,
+            ..Pull::default()
+        };
         state.github.repository(APP).pulls.insert(5, pull);
         let closed = Pull { state: "closed".into(), head_sha: "9".repeat(40), ..Pull::default() };
         state.github.repository(APP).pulls.insert(6, closed);
@@ -114,7 +131,12 @@ fn evidence_that_cannot_be_had_is_a_failure_and_never_no_evidence() {
     image(&world, "pr-1", 90 * DAY);
     image(&world, "latest", DAY);
     world.state().github.tokens.get_mut(TOKEN).unwrap().lacks.push("pull-requests".into());
-    world.fault(crate::world::Fault::on(Skin::Github).path("*/pulls").status(403).error("", "Resource not accessible by integration"));
+    world.fault(
+        crate::world::Fault::on(Skin::Github)
+            .path("*/pulls")
+            .status(403)
+            .error("", "Resource not accessible by integration"),
+    );
     let outcome = applying(&world).run();
     outcome.failed(5, "github-forbidden");
     assert!(outcome.report().contains("pull-requests: read"), "{}", outcome.report());
@@ -177,7 +199,8 @@ fn many(world: &World) -> Vec<String> {
 
 #[test]
 fn a_listing_that_shifts_while_it_is_read_costs_nothing_that_is_kept() {
-    let shifts: [(&str, fn(&World) -> Shift); 3] = [
+    type Making = fn(&World) -> Shift;
+    let shifts: [(&str, Making); 3] = [
         ("push", |_| Shift::Push("pr-2-bbbbbbb".into())),
         ("delete", |world| {
             let state = world.state();
@@ -316,10 +339,9 @@ fn without_the_right_to_delete_nothing_is_tried_for_long() {
 #[test]
 fn freed_bytes_count_shared_layers_once() {
     let world = start();
-    let layer = |number: u32, size: u32| json!({ "mediaType": "l", "digest": format!("sha256:{number:064x}"), "size": size });
-    let body = |layers: &[serde_json::Value], config| {
-        json!({ "schemaVersion": 2, "mediaType": MANIFEST, "config": layer(config, 1), "layers": layers })
-    };
+    let layer =
+        |number: u32, size: u32| json!({ "mediaType": "l", "digest": format!("sha256:{number:064x}"), "size": size });
+    let body = |layers: &[serde_json::Value], config| json!({ "schemaVersion": 2, "mediaType": MANIFEST, "config": layer(config, 1), "layers": layers });
     manifest(&world, MANIFEST, &body(&[layer(1, 1_000_000)], 10), Some("latest"), DAY);
     let one = body(&[layer(1, 1_000_000), layer(2, 500)], 11);
     let two = body(&[layer(1, 1_000_000), layer(2, 500), layer(3, 70)], 12);

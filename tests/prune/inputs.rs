@@ -26,13 +26,19 @@ fn a_policy_that_cannot_be_used_is_shown_by_its_place() {
     insta::assert_snapshot!(outcome.annotations("error")[0].message);
     let unknown = "retention:\n  default:\n    rules:\n      - { match: 'pr-*', keep: 3d }\n";
     let outcome = Landfall::new("prune").input("image", "ghcr.io/acme/app").file(".github/landfall.yml", unknown).run();
-    assert!(outcome.report().contains("unknown key 'keep'; known here: match, keep_for, keep_newest"), "{}", outcome.report());
+    assert!(
+        outcome.report().contains("unknown key 'keep'; known here: match, keep_for, keep_newest"),
+        "{}",
+        outcome.report()
+    );
 }
 
 #[test]
 fn a_policy_of_the_config_decides_and_what_it_cannot_mean_is_warned_about() {
     let world = start();
-    for (tag, age) in [("latest", DAY), ("v2", 9 * DAY), ("build-1", 9 * DAY), ("build-2", 8 * DAY), ("build-3", 7 * DAY)] {
+    for (tag, age) in
+        [("latest", DAY), ("v2", 9 * DAY), ("build-1", 9 * DAY), ("build-2", 8 * DAY), ("build-3", 7 * DAY)]
+    {
         image(&world, tag, age);
     }
     let config = "retention:\n  default:\n    protect: [latest]\n    min_age: 1h\n    rules:\n      - { match: 'build-*', keep_newest: 1 }\n      - { match: ['build-1*', '/v[0-9]+/'], keep_for: 3d }\n";

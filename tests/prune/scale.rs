@@ -31,7 +31,8 @@ fn two_thousand_deletions_ask_no_more_than_they_must() {
     outcome.succeeded();
     assert_eq!(outcome.output("deleted"), count.to_string(), "{}", outcome.report());
     let github = world.calls(Skin::Github);
-    let with = |start: &str, part: &str| github.iter().filter(|call| call.starts_with(start) && call.contains(part)).count();
+    let with =
+        |start: &str, part: &str| github.iter().filter(|call| call.starts_with(start) && call.contains(part)).count();
     let deletes = with("DELETE", "/versions/");
     let checks = with("GET", "/versions/");
     let pages = with("GET", "/versions") - checks;

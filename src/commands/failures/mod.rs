@@ -7,6 +7,7 @@ mod artifacts;
 mod build;
 mod engine;
 mod github;
+mod holdings;
 mod registry;
 
 use crate::runner::Kind;

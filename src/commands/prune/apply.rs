@@ -11,9 +11,7 @@ use crate::commands::framework::Verdict;
 use crate::commands::run::Run;
 use crate::contract::values::{Count, Flag};
 use crate::domain::markdown::{Markdown, escaped};
-use crate::domain::retention::{
-    self, Content, Deleted, Deletion, DeletionState, Facts, Listing, Node, NodeId, SCHEMA,
-};
+use crate::domain::retention::{self, Content, Deleted, Deletion, DeletionState, Facts, Listing, Node, NodeId, SCHEMA};
 use crate::runner::{Failure, Kind};
 use crate::services::ErrorClass;
 use crate::services::holdings::{self, Check, Entry, Outcome};
@@ -103,7 +101,9 @@ async fn prepare(planned: &mut Planned, run: &Run) -> Result<usize, Failure> {
     let places: Vec<(usize, NodeId)> =
         planned.plan.deletions.iter().enumerate().map(|(place, deletion)| (first + place, deletion.node)).collect();
     for chunk in places.chunks(BATCH) {
-        for (repository, source) in planned.sources.iter().enumerate().filter(|(_, source)| source.holdings.restores_by_content()) {
+        for (repository, source) in
+            planned.sources.iter().enumerate().filter(|(_, source)| source.holdings.restores_by_content())
+        {
             let wanted: Vec<(usize, _)> = chunk
                 .iter()
                 .filter(|(_, node)| planned.registry.nodes()[*node].repository == repository)
@@ -120,7 +120,11 @@ async fn prepare(planned: &mut Planned, run: &Run) -> Result<usize, Failure> {
         }
     }
     files::write(run, &planned.settings.snapshot, &planned.snapshot)?;
-    run.log.info(format!("{} holds {} deletions to undo", planned.settings.snapshot.display(), planned.snapshot.deletions.len()));
+    run.log.info(format!(
+        "{} holds {} deletions to undo",
+        planned.settings.snapshot.display(),
+        planned.snapshot.deletions.len()
+    ));
     drop(group);
     Ok(first)
 }
@@ -159,7 +163,12 @@ impl Executor<'_> {
         (Instant::now() >= self.deadline).then_some(Stop::OutOfTime)
     }
 
-    async fn delete_batch(&mut self, repository: usize, source: &Source, batch: &[&Deletion]) -> Result<Option<Stop>, Failure> {
+    async fn delete_batch(
+        &mut self,
+        repository: usize,
+        source: &Source,
+        batch: &[&Deletion],
+    ) -> Result<Option<Stop>, Failure> {
         self.look_for_arrivals(repository, source).await?;
         let mut items: Vec<(NodeId, Entry)> = Vec::with_capacity(batch.len());
         for deletion in batch {
@@ -179,10 +188,16 @@ impl Executor<'_> {
         let results = tokio::select! {
             results = deleting => results,
             () = self.run.cancel.cancelled() => return Ok(Some(Stop::Cancelled)),
+            // A limit may last longer than the run.
+            () = tokio::time::sleep(self.deadline.saturating_duration_since(Instant::now())) => {
+                return Ok(Some(Stop::OutOfTime));
+            }
         };
         let mut stop = None;
         for ((node, entry), (check, outcome)) in items.iter().zip(results) {
-            if let Outcome::Failed(ErrorClass::RateLimited | ErrorClass::Forbidden | ErrorClass::Unauthenticated, _) = &outcome {
+            if let Outcome::Failed(ErrorClass::RateLimited | ErrorClass::Forbidden | ErrorClass::Unauthenticated, _) =
+                &outcome
+            {
                 stop = Some(Stop::Refused);
             }
             self.count(*node, entry, check, outcome);
@@ -267,7 +282,8 @@ impl Executor<'_> {
             });
         }
         let settings = &self.planned.settings;
-        let again = retention::plan(&self.planned.registry, &settings.policy, &self.planned.evidence, self.planned.plan.now);
+        let again =
+            retention::plan(&self.planned.registry, &settings.policy, &self.planned.evidence, self.planned.plan.now);
         let still: HashSet<NodeId> = again.deletions.iter().map(|deletion| deletion.node).collect();
         self.allowed.retain(|node| still.contains(node) || self.over.contains(node));
         Ok(())
@@ -335,7 +351,8 @@ fn headline(tally: &Tally, freed: retention::Freed) -> String {
 fn section(tally: &Tally, said: &str) -> String {
     let mut section = Markdown::new().heading(3, "Retention").paragraph(said);
     let failed: Vec<String> = tally.failed.iter().map(|(_, words)| words.clone()).collect();
-    for (title, items) in [("Failed", &failed), ("Kept by the registry", &tally.retained), ("Changed", &tally.changed)] {
+    for (title, items) in [("Failed", &failed), ("Kept by the registry", &tally.retained), ("Changed", &tally.changed)]
+    {
         if !items.is_empty() {
             let list = Markdown::new().bullets(items.iter().take(SHOWN).map(|item| escaped(item)));
             section = section.details(&format!("{title} ({})", items.len()), &list);
@@ -353,7 +370,12 @@ fn verdict(planned: &Planned, tally: &Tally, stop: Option<Stop>) -> Result<Verdi
     match stop {
         Some(Stop::Cancelled) => return Err(Failure::cancelled()),
         Some(Stop::OutOfTime) => {
-            return Err(failed(Kind::Work, "timeout", "Out of time", format!("{left} of the planned deletions are left")));
+            return Err(failed(
+                Kind::Work,
+                "timeout",
+                "Out of time",
+                format!("{left} of the planned deletions are left"),
+            ));
         }
         Some(Stop::Refused) | None => {}
     }
@@ -367,8 +389,9 @@ fn verdict(planned: &Planned, tally: &Tally, stop: Option<Stop>) -> Result<Verdi
                 .hint("ECR: allow `ecr:BatchDeleteImage`."));
         }
         if tally.failed.iter().all(|(class, _)| *class == ErrorClass::RateLimited) {
-            return Err(failed(Kind::Upstream, "rate-limited", "Rate limit reached", message)
-                .hint("Run again later, or give a token with a higher limit: a job's own token has 1,000 requests an hour."));
+            return Err(failed(Kind::Upstream, "rate-limited", "Rate limit reached", message).hint(
+                "Run again later, or give a token with a higher limit: a job's own token has 1,000 requests an hour.",
+            ));
         }
         return Err(failed(Kind::Work, "partial-failure", "Not everything was deleted", message));
     }
@@ -376,11 +399,8 @@ fn verdict(planned: &Planned, tally: &Tally, stop: Option<Stop>) -> Result<Verdi
         let count = planned.unanswered.len();
         let denied = |class: &ErrorClass| matches!(class, ErrorClass::Forbidden | ErrorClass::Unauthenticated);
         let is_denied = planned.unanswered.iter().any(|(class, _)| denied(class));
-        let (kind, reason) = if is_denied {
-            (Kind::Auth, "manifests-forbidden")
-        } else {
-            (Kind::Upstream, "manifests-unanswered")
-        };
+        let (kind, reason) =
+            if is_denied { (Kind::Auth, "manifests-forbidden") } else { (Kind::Upstream, "manifests-unanswered") };
         let message = format!("{count} manifests could not be read and keep what they may hold; the first: {first}");
         return Err(failed(kind, reason, "Manifests not read", message));
     }
@@ -399,7 +419,11 @@ pub(super) fn entry_of(node: &Node) -> Entry {
 }
 
 fn name_of(entry: &Entry) -> String {
-    if entry.tags.is_empty() { short(entry).to_owned() } else { format!("{} ({})", entry.tags.join(", "), short(entry)) }
+    if entry.tags.is_empty() {
+        short(entry).to_owned()
+    } else {
+        format!("{} ({})", entry.tags.join(", "), short(entry))
+    }
 }
 
 fn short(entry: &Entry) -> &str {

@@ -190,7 +190,8 @@ impl<'a> Collector<'a> {
             return Ok(Vec::new());
         };
         self.requests.pages += tags.len().div_ceil(100).max(1) as u64;
-        let listed: HashSet<&str> = pass.entries.iter().flat_map(|entry| entry.tags.iter().map(String::as_str)).collect();
+        let listed: HashSet<&str> =
+            pass.entries.iter().flat_map(|entry| entry.tags.iter().map(String::as_str)).collect();
         let mut hidden = Vec::new();
         for tag in tags.iter().filter(|tag| !listed.contains(tag.as_str())) {
             if let Some(digest) = source.holdings.digest_of(tag).await? {
@@ -254,7 +255,11 @@ impl<'a> Collector<'a> {
         }
         let of = |digest: &Digest| match fresh.get(digest) {
             Some(content) => content.clone(),
-            None => self.snapshot.manifests.get(digest).map_or(Content::Absent, |facts| Content::Read(Box::new(facts.clone()))),
+            None => self
+                .snapshot
+                .manifests
+                .get(digest)
+                .map_or(Content::Absent, |facts| Content::Read(Box::new(facts.clone()))),
         };
         digests.iter().map(of).collect()
     }
@@ -267,7 +272,8 @@ impl<'a> Collector<'a> {
             }
             holdings::Content::Absent => Content::Absent,
             holdings::Content::Unreadable(class, why) => {
-                if sources::is_passing(class) || class == ErrorClass::Forbidden || class == ErrorClass::Unauthenticated {
+                if sources::is_passing(class) || class == ErrorClass::Forbidden || class == ErrorClass::Unauthenticated
+                {
                     self.unanswered.push((class, format!("{}@{digest}: {why}", source.image)));
                 }
                 Content::Unreadable(why)
@@ -283,7 +289,9 @@ impl<'a> Collector<'a> {
         for tag in &entry.tags {
             match source.holdings.digest_of(tag).await {
                 Ok(Some(digest)) if digest == entry.digest => {
-                    return Content::Unreadable(format!("the tag {tag} leads to it, and the registry does not give it"));
+                    return Content::Unreadable(format!(
+                        "the tag {tag} leads to it, and the registry does not give it"
+                    ));
                 }
                 Ok(_) => {}
                 Err(error) => return Content::Unreadable(error.to_string()),
@@ -299,7 +307,9 @@ impl<'a> Collector<'a> {
         }
         let seen = ledger.seen.get(entry.digest.as_str()).copied();
         match (self.settings.age_from, content) {
-            (AgeFrom::Created, Content::Read(facts)) => facts.created.filter(|at| *at > NO_TIME).or(seen).or(Some(self.now)),
+            (AgeFrom::Created, Content::Read(facts)) => {
+                facts.created.filter(|at| *at > NO_TIME).or(seen).or(Some(self.now))
+            }
             _ => seen.or(Some(self.now)),
         }
     }
@@ -351,7 +361,9 @@ impl<'a> Collector<'a> {
         let seen = self.snapshot.ledger(&source.image.to_string()).seen.get(digest.as_str()).copied();
         let created = match (&content, self.settings.age_from) {
             _ if !is_listed => None,
-            (Content::Read(facts), AgeFrom::Created) => facts.created.filter(|at| *at > NO_TIME).or(seen).or(Some(self.now)),
+            (Content::Read(facts), AgeFrom::Created) => {
+                facts.created.filter(|at| *at > NO_TIME).or(seen).or(Some(self.now))
+            }
             _ => seen.or(Some(self.now)),
         };
         self.registry.add(Node {
@@ -405,5 +417,7 @@ fn difference(one: &Pass, other: &Pass) -> HashSet<Digest> {
 /// What the registry counts and does not list.
 fn missing(pass: &Pass) -> Option<String> {
     let listed = pass.entries.len() as u64;
-    pass.counted.filter(|counted| *counted > listed).map(|counted| format!("{counted} versions are counted and {listed} listed"))
+    pass.counted
+        .filter(|counted| *counted > listed)
+        .map(|counted| format!("{counted} versions are counted and {listed} listed"))
 }

@@ -21,7 +21,11 @@ const ACTIVE: [&str; 5] = ["queued", "in_progress", "requested", "waiting", "pen
 const SERVICES: usize = 10;
 
 /// Everything that is in use, and what was looked at, in words.
-pub(super) async fn gather(settings: &Settings, sources: &Sources, run: &Run) -> Result<(Vec<InUse>, Vec<String>), Failure> {
+pub(super) async fn gather(
+    settings: &Settings,
+    sources: &Sources,
+    run: &Run,
+) -> Result<(Vec<InUse>, Vec<String>), Failure> {
     let (mut used, mut looked) = (Vec::new(), Vec::new());
     let wanted = |kind: &str, applies: bool| match &settings.in_use {
         Some(kinds) => kinds.iter().any(|known| known == kind),
@@ -31,7 +35,10 @@ pub(super) async fn gather(settings: &Settings, sources: &Sources, run: &Run) ->
     let (pulls, runs) = (wanted(PULL_REQUESTS, on_github), wanted(WORKFLOW_RUNS, on_github));
     if pulls || runs {
         let Some(name) = &settings.repository else {
-            return Err(Failure::input("no repository is known whose pull requests and runs count", "Set `repository`, or `in_use: none`."));
+            return Err(Failure::input(
+                "no repository is known whose pull requests and runs count",
+                "Set `repository`, or `in_use: none`.",
+            ));
         };
         let github = Clients::new(run).github()?;
         let repository = github.repository(name).await?;
@@ -56,7 +63,9 @@ pub(super) async fn gather(settings: &Settings, sources: &Sources, run: &Run) ->
         let images: Vec<&ImageName> = sources.all.iter().map(|source| &source.image).collect();
         let found = tasks(&session, &settings.clusters, &images).await.map_err(|failure| match is_asked {
             true => failure,
-            false => failure.hint("Images in ECR are compared with ECS by default; without ECS set `in_use` without `ecs`."),
+            false => {
+                failure.hint("Images in ECR are compared with ECS by default; without ECS set `in_use` without `ecs`.")
+            }
         })?;
         looked.push(format!("{} images of ECS task definitions and tasks", found.len()));
         used.extend(found);
@@ -102,7 +111,8 @@ async fn tasks(session: &Session, clusters: &[String], images: &[&ImageName]) ->
         for services in ecs.list_services().await?.chunks(SERVICES) {
             for found in ecs.services(services).await? {
                 definitions.push(found.service.task_definition.clone());
-                definitions.extend(found.service.deployments.iter().map(|deployment| deployment.task_definition.clone()));
+                definitions
+                    .extend(found.service.deployments.iter().map(|deployment| deployment.task_definition.clone()));
             }
         }
         let running = ecs.all_tasks(DesiredStatus::Running).await?;

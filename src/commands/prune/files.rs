@@ -23,10 +23,14 @@ enum FileError {
 impl From<FileError> for Failure {
     fn from(error: FileError) -> Self {
         let failure = match &error {
-            FileError::Read(..) => Self::new(Kind::Input, "snapshot-unreadable", "Snapshot unreadable", error.to_string())
-                .hint("Check `snapshot`; it is relative to the workspace."),
-            FileError::Content(..) => Self::new(Kind::Input, "snapshot-unusable", "Snapshot unusable", error.to_string())
-                .hint("Give the snapshot that an apply wrote, or move the file away to begin anew."),
+            FileError::Read(..) => {
+                Self::new(Kind::Input, "snapshot-unreadable", "Snapshot unreadable", error.to_string())
+                    .hint("Check `snapshot`; it is relative to the workspace.")
+            }
+            FileError::Content(..) => {
+                Self::new(Kind::Input, "snapshot-unusable", "Snapshot unusable", error.to_string())
+                    .hint("Give the snapshot that an apply wrote, or move the file away to begin anew.")
+            }
             FileError::Write(..) => Self::new(Kind::Work, "file-not-written", "File not written", error.to_string())
                 .hint("Check the free space and rights of the workspace. Nothing was deleted without a snapshot."),
         };

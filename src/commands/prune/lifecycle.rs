@@ -80,7 +80,8 @@ pub(super) async fn plan(settings: Settings, run: &Run, outputs: &mut Outputs) -
     }
     let policy = serde_json::from_str(&text).unwrap_or_default();
     outputs.policy = Some(text.clone());
-    outputs.planned = Some(Count(repositories.iter().filter_map(|repository| repository.expires).sum::<usize>() as u64));
+    outputs.planned =
+        Some(Count(repositories.iter().filter_map(|repository| repository.expires).sum::<usize>() as u64));
     let proposal = Proposal { policy, cannot_say: losses, repositories, targets, text };
     run.summary.section(section(&proposal));
     Ok(proposal)

@@ -168,7 +168,8 @@ impl Command for Prune {
             }
             Operation::Restore => Ok(Plan::Restore(Box::new(Box::pin(restore::plan(settings, run)).await?))),
             Operation::Lifecycle => {
-                Ok(Plan::Lifecycle(Box::new(Box::pin(lifecycle::plan(settings, run, outputs)).await?)))
+                let planning = lifecycle::plan(settings.clone(), run, outputs);
+                Ok(Plan::Lifecycle(Box::new(settings.in_time(Box::pin(planning)).await??)))
             }
         }
     }

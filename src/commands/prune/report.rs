@@ -137,7 +137,8 @@ pub(super) fn text(planned: &Planned) -> String {
         let _ = write!(text, "\n… and {more} more in the plan file");
     }
     for untag in planned.plan.untags.iter().take(SHOWN) {
-        let _ = write!(text, "\n- takes the tag {} off {}", untag.tag, short(&planned.registry.nodes()[untag.node].digest));
+        let _ =
+            write!(text, "\n- takes the tag {} off {}", untag.tag, short(&planned.registry.nodes()[untag.node].digest));
     }
     text
 }
@@ -159,7 +160,11 @@ fn headline(planned: &Planned) -> String {
 fn line(planned: &Planned, deletion: &Deletion) -> String {
     let node = &planned.registry.nodes()[deletion.node];
     let tags: Vec<&str> = node.tags.iter().map(|(tag, _)| tag.as_str()).collect();
-    let name = if tags.is_empty() { short(&node.digest).to_owned() } else { format!("{} ({})", tags.join(", "), short(&node.digest)) };
+    let name = if tags.is_empty() {
+        short(&node.digest).to_owned()
+    } else {
+        format!("{} ({})", tags.join(", "), short(&node.digest))
+    };
     format!("{name}: {}", planned.plan.explain_deletion(&planned.registry, deletion))
 }
 
@@ -200,7 +205,10 @@ pub(super) fn log(planned: &Planned, run: &Run) {
         run.log.info(format!("{}: {} deleted, {} kept", class.title(), counts.deleted, counts.kept));
     }
     if !planned.plan.stuck.is_empty() {
-        run.log.info(format!("{} expired tags stay, because GitHub deletes a version with all of its tags only", planned.plan.stuck.len()));
+        run.log.info(format!(
+            "{} expired tags stay, because GitHub deletes a version with all of its tags only",
+            planned.plan.stuck.len()
+        ));
     }
     for moved in planned.moved.iter().take(SHOWN) {
         run.log.info(format!("since the last snapshot: {moved}"));
@@ -214,7 +222,12 @@ pub(super) fn log(planned: &Planned, run: &Run) {
 /// The plan in the summary.
 pub(super) fn section(planned: &Planned) -> String {
     let names: Vec<String> = planned.settings.images.iter().map(|image| code(&image.to_string())).collect();
-    let about = format!("{}: {}. Policy: {}.", names.join(", "), escaped(&headline(planned)), escaped(&planned.settings.policy_name));
+    let about = format!(
+        "{}: {}. Policy: {}.",
+        names.join(", "),
+        escaped(&headline(planned)),
+        escaped(&planned.settings.policy_name)
+    );
     let rows = planned.plan.by_class(&planned.registry).into_iter().map(|(class, counts)| {
         let number = |count: u64| count.to_string();
         vec![
@@ -239,14 +252,19 @@ pub(super) fn section(planned: &Planned) -> String {
         };
         section = section.details(&title, &Markdown::new().table(&["Tags", "Digest", "Why"], deletions));
     }
-    section = section.details("Why the others stay", &Markdown::new().table(&["Reason", "Manifests"], reasons(planned)));
+    section =
+        section.details("Why the others stay", &Markdown::new().table(&["Reason", "Manifests"], reasons(planned)));
     section.into_string()
 }
 
 fn deletion_row(planned: &Planned, deletion: &Deletion) -> Vec<String> {
     let node = &planned.registry.nodes()[deletion.node];
     let tags: Vec<String> = node.tags.iter().map(|(tag, _)| code(tag)).collect();
-    vec![tags.join(" "), code(short(&node.digest)), escaped(&planned.plan.explain_deletion(&planned.registry, deletion))]
+    vec![
+        tags.join(" "),
+        code(short(&node.digest)),
+        escaped(&planned.plan.explain_deletion(&planned.registry, deletion)),
+    ]
 }
 
 /// Kept manifests by the kind of their reason.

@@ -4,6 +4,7 @@ use std::fmt;
 use std::fmt::Write as _;
 
 use serde::Serialize;
+use tokio::time::Instant;
 
 use super::settings::Settings;
 use super::sources::{self, Source};
@@ -57,8 +58,13 @@ impl fmt::Display for Restoration {
 pub(super) async fn plan(settings: Settings, run: &Run) -> Result<Restoration, Failure> {
     let shown = settings.snapshot.display().to_string();
     let Some(snapshot) = files::snapshot(run, &settings.snapshot)? else {
-        return Err(Failure::new(Kind::Input, "snapshot-missing", "No snapshot", format!("there is no snapshot {shown}"))
-            .hint("Download the artifact that the apply's workflow uploaded, and give its path as `snapshot`."));
+        return Err(Failure::new(
+            Kind::Input,
+            "snapshot-missing",
+            "No snapshot",
+            format!("there is no snapshot {shown}"),
+        )
+        .hint("Download the artifact that the apply's workflow uploaded, and give its path as `snapshot`."));
     };
     let last = snapshot.last_run();
     let images: Vec<String> = settings.images.iter().map(ToString::to_string).collect();
@@ -67,7 +73,8 @@ pub(super) async fn plan(settings: Settings, run: &Run) -> Result<Restoration, F
         is_open && Some(deleted.run) == last && images.contains(&deleted.image)
     };
     // The last deletion first: parts come back before what holds them.
-    let places: Vec<usize> = (0..snapshot.deletions.len()).rev().filter(|place| is_meant(&snapshot.deletions[*place])).collect();
+    let places: Vec<usize> =
+        (0..snapshot.deletions.len()).rev().filter(|place| is_meant(&snapshot.deletions[*place])).collect();
     let line = |place: &usize| {
         let deleted = &snapshot.deletions[*place];
         Line { image: deleted.image.clone(), digest: deleted.digest.to_string(), tags: deleted.tags.clone() }
@@ -82,15 +89,20 @@ pub(super) async fn apply(restoration: Restoration, run: &Run, outputs: &mut Out
         outputs.passed = Some(Flag(true));
         return Ok(Verdict::Skipped("nothing-to-restore"));
     }
+    let deadline = Instant::now() + settings.timeout;
     let sources = sources::of(&settings, run).await?;
     let (mut restored, mut failed) = (0_u64, Vec::new());
     let group = run.log.group("Restoring");
+    let mut left = places.len();
     for place in places {
-        if run.cancel.is_cancelled() {
+        if run.cancel.is_cancelled() || Instant::now() >= deadline {
             break;
         }
+        left -= 1;
         let deleted = snapshot.deletions[place].clone();
-        let Some(source) = sources.all.iter().find(|source| source.image.to_string() == deleted.image) else { continue };
+        let Some(source) = sources.all.iter().find(|source| source.image.to_string() == deleted.image) else {
+            continue;
+        };
         match restore(source, &deleted).await {
             Outcome::Done => {
                 restored += 1;
@@ -118,6 +130,10 @@ pub(super) async fn apply(restoration: Restoration, run: &Run, outputs: &mut Out
         return Err(Failure::cancelled());
     }
     match failed.first() {
+        None if left > 0 => {
+            Err(Failure::new(Kind::Work, "timeout", "Out of time", format!("{left} manifests are left to restore"))
+                .hint("Run again with the snapshot that this run wrote; it goes on where this one ended."))
+        }
         None => Ok(Verdict::Success("restored")),
         Some(first) => Err(Failure::new(
             Kind::Work,

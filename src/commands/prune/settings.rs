@@ -81,8 +81,13 @@ impl Settings {
     pub(super) async fn in_time<T>(&self, work: impl Future<Output = T>) -> Result<T, Failure> {
         tokio::time::timeout(self.timeout, work).await.map_err(|_| {
             let limit = crate::contract::values::Span(self.timeout);
-            Failure::new(Kind::Work, "timeout", "Out of time", format!("the plan was not made within {limit}; nothing was deleted"))
-                .hint("Raise `timeout`; manifests that were read once are remembered in the snapshot.")
+            Failure::new(
+                Kind::Work,
+                "timeout",
+                "Out of time",
+                format!("the plan was not made within {limit}; nothing was deleted"),
+            )
+            .hint("Raise `timeout`; manifests that were read once are remembered in the snapshot.")
         })
     }
 }

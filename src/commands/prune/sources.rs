@@ -9,13 +9,13 @@ use crate::commands::upstream::Clients;
 use crate::domain::reference::{ImageName, RegistryKind};
 use crate::domain::retention::Untagging;
 use crate::runner::{Failure, Kind};
+use crate::services::ErrorClass;
 use crate::services::aws::Session;
 use crate::services::aws::ecr::EcrRepository;
 use crate::services::github::{GithubClient, PackagePath};
 use crate::services::governor::Governor;
 use crate::services::holdings::{EcrHoldings, GhcrHoldings, Holdings, OciHoldings};
 use crate::services::registry::RegistryClient;
-use crate::services::ErrorClass;
 
 /// One repository with its clients.
 #[derive(Clone)]
@@ -65,8 +65,7 @@ struct Maker<'a> {
 impl<'a> Maker<'a> {
     fn new(settings: &Settings, run: &'a Run) -> Result<Self, Failure> {
         let clients = Clients::new(run);
-        let hosts: Vec<&str> =
-            settings.images.iter().chain(&settings.references).map(ImageName::registry).collect();
+        let hosts: Vec<&str> = settings.images.iter().chain(&settings.references).map(ImageName::registry).collect();
         let registry = clients.registry(&hosts)?;
         // A limit that ends within the run's time is waited out.
         let governor = Governor::new(settings.limits, settings.timeout.max(Duration::from_secs(60)));
@@ -141,15 +140,4 @@ impl<'a> Maker<'a> {
 /// Whether an error may pass, so that the next run is worth a try.
 pub(super) fn is_passing(class: ErrorClass) -> bool {
     class.is_transient()
-}
-
-impl From<crate::services::holdings::HoldingsError> for Failure {
-    fn from(error: crate::services::holdings::HoldingsError) -> Self {
-        use crate::services::holdings::HoldingsError::{Aws, Github, Registry};
-        match error {
-            Github(error) => error.into(),
-            Registry(error) => error.into(),
-            Aws(error) => error.into(),
-        }
-    }
 }

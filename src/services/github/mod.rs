@@ -42,9 +42,9 @@ mod repository;
 mod route;
 mod runs;
 mod statuses;
-mod usage;
 #[cfg(test)]
 mod tests;
+mod usage;
 mod write;
 
 pub use archive::Extracted;
@@ -60,11 +60,11 @@ pub use pull_request::{Permission, PullRequest, PullRequestSide};
 pub use reactions::{Earlier, Reacted};
 pub use repository::{Commit, Repository, Visibility};
 use route::Route;
-pub use usage::{OpenHead, OpenPull};
 pub use runs::{
     Attempts, Conclusion, Dispatched, Job, JobStep, MOST_FILTERED, RunFilter, RunStatus, Workflow, WorkflowRun,
 };
 pub use statuses::{CommitStatus, LONGEST_DESCRIPTION, NewStatus, StatusState};
+pub use usage::{OpenHead, OpenPull};
 
 /// The most that is read of one JSON answer, in bytes.
 const LARGEST_ANSWER: usize = 16 * 1024 * 1024;

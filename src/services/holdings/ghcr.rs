@@ -5,13 +5,13 @@ use futures_util::{StreamExt as _, stream};
 use super::{Check, Content, Entry, HoldingsError, Outcome, Pass, compared, oci};
 use crate::domain::names::Digest;
 use crate::domain::reference::ImageName;
+use crate::services::ErrorClass;
 use crate::services::github::{
     GithubClient, GithubError, PackagePath, PackageVersion, VersionDeletion, VersionRestoration, VersionState,
 };
 use crate::services::governor::{Cost, Governor};
 use crate::services::http::RetryPolicy;
 use crate::services::registry::RegistryClient;
-use crate::services::ErrorClass;
 
 const PAGES: Cost = Cost::read("list versions");
 const CHECKS: Cost = Cost::read("get version");

@@ -288,6 +288,8 @@ fn compared(entry: &Entry, digest: Option<&Digest>, tags: &[String]) -> Check {
     }
     let new: Vec<&str> = now.iter().filter(|tag| !entry.tags.contains(tag)).map(String::as_str).collect();
     let lost: Vec<&str> = entry.tags.iter().filter(|tag| !now.contains(tag)).map(String::as_str).collect();
-    let part = |word: &str, tags: &[&str]| if tags.is_empty() { String::new() } else { format!(" {word} {}", tags.join(", ")) };
+    let part = |word: &str, tags: &[&str]| {
+        if tags.is_empty() { String::new() } else { format!(" {word} {}", tags.join(", ")) }
+    };
     Check::Changed(format!("its tags changed:{}{}", part("now also", &new), part("no longer", &lost)))
 }
