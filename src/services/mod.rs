@@ -18,6 +18,7 @@ pub mod registry;
 #[cfg(test)]
 mod testing;
 pub mod webhook;
+pub mod toolbox;
 
 /// Called with every secret a service obtains (tokens, passwords), before the secret is used for the first time,
 /// so that the edge can mask it.
