@@ -78,9 +78,12 @@ pub struct Inputs {
     /// Emulators for platforms that the builder does not run by itself: `auto`, `never`, or the image that installs them.
     /// Default: auto.
     pub qemu: Option<String>,
-    /// Point the source at another commit before the build: `go-module: <module>@<commit>` or
-    /// `replace: <file>:<regex>=<text>`, one per line.
+    /// Change a private copy of the source before the build, one per line: `go-module: <module>@<commit>`,
+    /// `submodule: <path>@<commit>`, `replace: <file>:<regex>=<text>`, `command: <command line>`.
     pub update_reference: Option<Lines>,
+    /// Image of the toolchain for `update_reference`: `command` runs in it, and `go-module` runs `go get` and
+    /// `go mod tidy` in it, which brings go.sum up to date.
+    pub tool_image: Option<String>,
     /// Also upload the image as a workflow artifact of this name.
     pub artifact: Option<String>,
     /// Command that is run in the built image; when it ends other than with 0 nothing is pushed.

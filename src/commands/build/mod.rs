@@ -23,6 +23,7 @@ mod push;
 mod settings;
 mod source;
 mod summary;
+mod updates;
 mod ways;
 mod workshop;
 

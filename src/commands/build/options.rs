@@ -309,6 +309,7 @@ pub(super) fn caches(
         }
         match entry.kind() {
             CacheKind::Gha => entries.extend(of_actions(entry, run)),
+            CacheKind::Local => entries.push(in_workspace(entry, run)),
             CacheKind::Inline if direction == Direction::Import => {
                 problems.add(input, "has type=inline, which only exports; import it with type=registry,ref=<image>");
             }
@@ -316,6 +317,16 @@ pub(super) fn caches(
         }
     }
     entries
+}
+
+/// Folders are relative to the workspace, as everything is.
+fn in_workspace(mut entry: CacheEntry, run: &Run) -> CacheEntry {
+    for key in ["src", "dest"] {
+        if let Some(folder) = entry.attributes.get_mut(key) {
+            *folder = run.workspace().join(&*folder).display().to_string();
+        }
+    }
+    entry
 }
 
 /// The service's address and token (BuildKit, `cache/remotecache/gha`). The second version of the service is the only one

@@ -73,6 +73,29 @@ pub(super) enum ResolvedUpdate {
         #[serde(skip)]
         committed_at: jiff::Timestamp,
     },
+    /// Require a Go module at a commit, by the toolchain of an image, which brings go.sum up to date as well.
+    GoTool {
+        /// Module path.
+        module: String,
+        /// Branch, tag or commit.
+        commit: String,
+        /// The toolchain's image.
+        image: String,
+    },
+    /// Put a commit of a submodule's repository in its place.
+    Submodule {
+        /// Path relative to the source's root.
+        path: String,
+        /// Branch, tag or commit.
+        commit: String,
+    },
+    /// Run a command on the source in a tool container.
+    Command {
+        /// Its words.
+        words: Vec<String>,
+        /// The tool's image.
+        image: String,
+    },
     /// Replace text in a file.
     Replace {
         /// Path relative to the source's root.
@@ -188,6 +211,17 @@ async fn resolve_updates(settings: &Settings, run: &Run) -> Result<Vec<ResolvedU
             Update::Replace { file, pattern, text } => {
                 ResolvedUpdate::Replace { file: file.clone(), pattern: pattern.clone(), text: text.clone() }
             }
+            Update::Submodule { path, commit } => {
+                ResolvedUpdate::Submodule { path: path.clone(), commit: commit.clone() }
+            }
+            Update::Command { words } => {
+                let image = settings.tool_image.clone().unwrap_or_default();
+                ResolvedUpdate::Command { words: words.clone(), image }
+            }
+            Update::GoModule { module, commit } if settings.tool_image.is_some() => {
+                let image = settings.tool_image.clone().unwrap_or_default();
+                ResolvedUpdate::GoTool { module: module.clone(), commit: commit.clone(), image }
+            }
             Update::GoModule { module, commit } => {
                 let repository = repository_on_this_server(module, run)?;
                 let own = run.github.repository.as_deref() == Some(repository.as_str());
@@ -271,6 +305,9 @@ impl fmt::Display for ResolvedUpdate {
             Self::GoModule { module, commit, committed_at } => {
                 write!(f, "require {module} {} in go.mod", module.pseudo_version(commit, *committed_at))
             }
+            Self::GoTool { module, commit, image } => write!(f, "require {module}@{commit} in go.mod and go.sum with {image}"),
+            Self::Submodule { path, commit } => write!(f, "put {commit} in the place of the submodule {path}"),
+            Self::Command { words, image } => write!(f, "run {} in {image}", words.join(" ")),
             Self::Replace { file, pattern, text } => write!(f, "replace /{pattern}/ in {file} by '{text}'"),
         }
     }

@@ -43,6 +43,7 @@ pub(super) struct Settings {
     pub(super) shm_size: Option<u64>,
     pub(super) skip_if_exists: bool,
     pub(super) updates: Vec<Update>,
+    pub(super) tool_image: Option<String>,
     pub(super) smoke: Option<Vec<String>>,
     pub(super) max_size: Option<u64>,
     pub(super) lint: bool,
@@ -103,6 +104,7 @@ impl Settings {
             shm_size: inputs.shm_size.map(|size| size.0),
             skip_if_exists: on(inputs.skip_if_exists),
             updates: options::updates(inputs.update_reference.as_ref(), &mut problems),
+            tool_image: inputs.tool_image,
             smoke: inputs.smoke.as_deref().and_then(|command| options::words(command, &mut problems)),
             max_size: inputs.max_size.map(|size| size.0),
             lint: on(inputs.lint),
@@ -131,6 +133,9 @@ impl Settings {
                     "changes files of the workspace or of `source`, but the context is fetched by the builder",
                 );
             }
+        }
+        if self.tool_image.is_none() && self.updates.iter().any(|update| matches!(update, Update::Command { .. })) {
+            problems.add("tool_image", "is required with a command in update_reference: the image that the command runs in");
         }
         if self.builder_certs.is_some()
             && !matches!(&self.builder, Wanted::At(address) if address.starts_with("tcp://"))
@@ -214,12 +219,7 @@ fn cache_use(none: bool, stages: Vec<String>) -> CacheUse {
 
 /// Inputs whose work is not built yet are refused; to ignore them would be to lie about the image.
 fn refuse_what_is_missing(inputs: &Inputs, problems: &mut Problems) {
-    let local = |lines: &Option<crate::contract::values::Lines>| {
-        lines.iter().flat_map(|lines| &lines.0).any(|line| line.contains("type=local"))
-    };
     let asked = [
-        ("cache_from with type=local", local(&inputs.cache_from)),
-        ("cache_to with type=local", local(&inputs.cache_to)),
         ("artifact", inputs.artifact.is_some()),
     ];
     for (name, _) in asked.into_iter().filter(|(_, asked)| *asked) {

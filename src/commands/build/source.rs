@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::plan::{Origin, Plan, ResolvedUpdate};
+use super::updates::quoted;
 use crate::commands::run::Run;
 use crate::commands::upstream::Clients;
 use crate::domain::go_module::{self, ModulePath};
@@ -11,7 +12,7 @@ use crate::domain::update::replaced;
 use crate::runner::{Failure, Kind};
 
 /// The most that a source may unpack to; GitHub refuses to serve archives of repositories beyond a few gigabytes.
-const LARGEST_SOURCE: u64 = 20 * 1024 * 1024 * 1024;
+pub(super) const LARGEST_SOURCE: u64 = 20 * 1024 * 1024 * 1024;
 
 /// Where the build reads its files. A private copy is removed with this value.
 pub(super) struct Tree {
@@ -57,9 +58,15 @@ impl Tree {
             }
         };
         for update in &plan.updates {
-            tree.apply(update, plan, run)?;
+            tree.apply(update, plan, run).await?;
         }
         Ok(tree)
+    }
+
+    /// Puts a changed tree in the place of this one, which is private.
+    pub(super) fn replace_by(&self, changed: &Path) -> std::io::Result<()> {
+        std::fs::remove_dir_all(&self.root)?;
+        std::fs::rename(changed, &self.root)
     }
 
     fn private(run: &Run) -> Result<Self, Failure> {
@@ -69,8 +76,16 @@ impl Tree {
         Ok(Self { root, private: true })
     }
 
-    fn apply(&self, update: &ResolvedUpdate, plan: &Plan, run: &Run) -> Result<(), Failure> {
+    async fn apply(&self, update: &ResolvedUpdate, plan: &Plan, run: &Run) -> Result<(), Failure> {
         match update {
+            ResolvedUpdate::Submodule { path, commit } => self.place_submodule(path, commit, plan, run).await,
+            ResolvedUpdate::GoTool { module, commit, image } => {
+                let folder = plan.settings.folder();
+                let script = format!("go get {}@{} && go mod tidy", quoted(module), quoted(commit));
+                let words = ["sh", "-c", &script].map(str::to_owned);
+                self.in_tool(&words, image, folder, plan, run).await
+            }
+            ResolvedUpdate::Command { words, image } => self.in_tool(words, image, Path::new("."), plan, run).await,
             ResolvedUpdate::GoModule { module, commit, committed_at } => {
                 self.point_go_mod(plan.settings.folder(), module, commit, *committed_at, run)
             }
@@ -115,7 +130,7 @@ impl Tree {
         Ok(())
     }
 
-    fn read(&self, file: &Path) -> Result<String, Failure> {
+    pub(super) fn read(&self, file: &Path) -> Result<String, Failure> {
         let path = self.within(file)?;
         std::fs::read_to_string(&path).map_err(|source| unusable(&format!("{} cannot be read", file.display()), source))
     }
@@ -126,7 +141,7 @@ impl Tree {
     }
 
     /// The file's real path, which a link in the source must not lead out of the copy.
-    fn within(&self, file: &Path) -> Result<PathBuf, Failure> {
+    pub(super) fn within(&self, file: &Path) -> Result<PathBuf, Failure> {
         let shown = |source| unusable(&format!("{} is not in the source", file.display()), source);
         let root = self.root.canonicalize().map_err(shown)?;
         let path = root.join(file).canonicalize().map_err(shown)?;
@@ -137,11 +152,11 @@ impl Tree {
     }
 }
 
-fn not_updated(message: String) -> Failure {
+pub(super) fn not_updated(message: String) -> Failure {
     Failure::new(Kind::Work, "reference-not-updated", "Reference not updated", message)
 }
 
-fn unusable(message: &str, source: std::io::Error) -> Failure {
+pub(super) fn unusable(message: &str, source: std::io::Error) -> Failure {
     Failure::new(Kind::Work, "source-unusable", "Source unusable", message.to_owned()).caused_by(source)
 }
 

@@ -292,6 +292,20 @@ impl BuildRequest {
     }
 }
 
+impl BuildRequest {
+    /// Folders that hold a cache, with the tag by which it is found there.
+    pub(super) fn cache_folders(&self) -> impl Iterator<Item = (PathBuf, String)> {
+        let place = |key: &'static str| {
+            move |entry: &CacheEntry| {
+                let folder = entry.attributes.get(key).filter(|_| entry.kind == "local")?;
+                let tag = entry.attributes.get("tag").map_or("latest", String::as_str);
+                Some((PathBuf::from(folder), tag.to_owned()))
+            }
+        };
+        self.cache_to.iter().filter_map(place("dest")).chain(self.cache_from.iter().filter_map(place("src")))
+    }
+}
+
 /// Logins by registry host, for base images and for what the build pushes itself.
 #[derive(Debug, Clone, Default)]
 pub struct Logins(BTreeMap<String, Login>);

@@ -4,6 +4,7 @@
 //! is in [`Services`]; a further service (SSH agents, files sent to us) is one more field and one more arm of its router.
 
 mod auth;
+mod content;
 mod files;
 mod health;
 mod packets;
@@ -14,6 +15,7 @@ mod stream;
 mod tree;
 mod wanted;
 
+pub(super) use content::{latest, note_latest};
 pub(super) use files::{FileFault, Files, Folder};
 
 use std::convert::Infallible;
@@ -45,11 +47,12 @@ pub(super) struct Services {
     secrets: SecretsServer<secrets::Secrets>,
     sink: FileSendServer<sink::Sink>,
     agents: SshServer<ssh::Agents>,
+    stores: content::Stores,
     health: HealthServer<health::Serving>,
 }
 
 /// The methods that the builder is told of; it calls no others.
-const METHODS: [&str; 10] = [
+const METHODS: [&str; 15] = [
     "/grpc.health.v1.Health/Check",
     "/moby.filesync.v1.FileSync/DiffCopy",
     "/moby.filesync.v1.Auth/Credentials",
@@ -60,6 +63,11 @@ const METHODS: [&str; 10] = [
     "/moby.filesync.v1.FileSend/DiffCopy",
     "/moby.sshforward.v1.SSH/CheckAgent",
     "/moby.sshforward.v1.SSH/ForwardAgent",
+    "/containerd.services.content.v1.Content/Info",
+    "/containerd.services.content.v1.Content/Read",
+    "/containerd.services.content.v1.Content/Status",
+    "/containerd.services.content.v1.Content/Write",
+    "/containerd.services.content.v1.Content/Abort",
 ];
 
 impl Services {
@@ -70,6 +78,7 @@ impl Services {
             secrets: SecretsServer::new(secrets::Secrets::new(&request.secrets)),
             sink: FileSendServer::new(sink::Sink::new(sink)).max_decoding_message_size(MESSAGE_LIMIT),
             agents: SshServer::new(ssh::Agents::new(&request.ssh)),
+            stores: content::Stores::new(request.cache_folders().map(|(folder, _)| folder)),
             health: HealthServer::new(health::Serving),
         }
     }
@@ -81,6 +90,7 @@ impl Services {
             "moby.filesync.v1.Auth" => self.auth.call(request).await,
             "moby.buildkit.secrets.v1.Secrets" => self.secrets.call(request).await,
             "moby.filesync.v1.FileSend" => self.sink.call(request).await,
+            "containerd.services.content.v1.Content" => Ok(self.stores.answer(request).await),
             "moby.sshforward.v1.SSH" => self.agents.call(request).await,
             "grpc.health.v1.Health" => self.health.call(request).await,
             other => Ok(tonic::Status::unimplemented(format!("no service {other} in this session")).into_http()),

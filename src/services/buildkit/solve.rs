@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::hash::{BuildHasher as _, Hasher as _};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use bollard_buildkit_proto::moby::buildkit::v1::{
@@ -13,7 +14,7 @@ use tonic::{Status, Streaming};
 
 use super::connection;
 use super::progress::Progress;
-use super::session::{FileFault, Files, Services, Session};
+use super::session::{FileFault, Files, Services, Session, latest, note_latest};
 use super::sources::Sources;
 use super::{
     AnnotationTarget, ArchiveSink, Attestation, BuildError, BuildRequest, Built, CacheUse, Logins, Output, Pull,
@@ -37,6 +38,7 @@ pub(super) async fn build(
     events: mpsc::Sender<BuildEvent>,
 ) -> Result<Built, BuildError> {
     check(transport, request)?;
+    let request = &with_cache_digests(request).await;
     let sources = Sources::of(request)?;
     let mut control = connection::control(connection::connect(transport).await?);
     let files = Files::new(sources.folders.clone());
@@ -55,7 +57,10 @@ pub(super) async fn build(
     let solved = run(control.solve(solve), watch, &mut progress, &events).await;
     drop(session);
     match solved {
-        Ok(response) => Ok(built(transport, &request.output, response)),
+        Ok(response) => {
+            note_caches(request, &response).await?;
+            Ok(built(transport, &request.output, response))
+        }
         Err(status) => Err(match files.fault(&status) {
             Some(FileFault { path, source }) => BuildError::Context { path, source },
             None => failure::of_solve(&status, &mut progress, transport, &sources.dockerfile().await),
@@ -147,6 +152,38 @@ fn solve_request(
         exporters: exporter.into_iter().collect(),
         ..SolveRequest::default()
     }
+}
+
+/// A cache in a folder is imported by its manifest's digest, which the folder's index tells; one that is not there yet is
+/// left out.
+async fn with_cache_digests(request: &BuildRequest) -> BuildRequest {
+    let mut request = request.clone();
+    let mut entries = Vec::new();
+    for mut entry in std::mem::take(&mut request.cache_from) {
+        if entry.kind == "local" && !entry.attributes.contains_key("digest") {
+            let folder = entry.attributes.get("src").map(PathBuf::from).unwrap_or_default();
+            let tag = entry.attributes.get("tag").map_or("latest", String::as_str);
+            let Some(digest) = latest(&folder, tag).await else { continue };
+            entry.attributes.insert("digest".to_owned(), digest);
+        }
+        entries.push(entry);
+    }
+    request.cache_from = entries;
+    request
+}
+
+/// Names the manifest of an exported cache in the folders that have it now.
+async fn note_caches(request: &BuildRequest, response: &SolveResponse) -> Result<(), BuildError> {
+    let Some(descriptor) = response.exporter_response.get("cache.manifest") else {
+        return Ok(());
+    };
+    for entry in request.cache_to.iter().filter(|entry| entry.kind == "local") {
+        let folder = entry.attributes.get("dest").map(PathBuf::from).unwrap_or_default();
+        let tag = entry.attributes.get("tag").map_or("latest", String::as_str);
+        let noted = note_latest(&folder, tag, descriptor).await;
+        noted.map_err(|source| BuildError::Context { path: folder, source })?;
+    }
+    Ok(())
 }
 
 fn cache(request: &BuildRequest) -> CacheOptions {
