@@ -294,6 +294,56 @@ async fn text_is_replaced_in_a_copy_of_the_workspace() {
 }
 
 #[tokio::test]
+async fn a_submodule_is_put_at_a_commit_and_a_tool_changes_the_rest() {
+    let world = World::start().await;
+    let library = {
+        let github = &mut world.state().github;
+        github.repository("acme/library").commit("main", &[("word", "old")]);
+        github.repository("acme/library").commit("next", &[("word", "new"), ("deep/file", "x")])
+    };
+    let name = unique("submodule");
+    let outcome = build("FROM landfall-test/base:1\nCOPY . /files/\n")
+        .await
+        .env("GITHUB_API_URL", world.github_url())
+        .file(".gitmodules", "[submodule \"l\"]\n\tpath = libs/library\n\turl = ../library.git\n")
+        .file("libs/library/word", "checked out")
+        .file("unique", &name)
+        .inputs(&[
+            ("update_reference", "submodule: libs/library@next\ncommand: sh -c 'cat libs/library/word > made-by-tool'"),
+            ("tool_image", "landfall-test/base:1"),
+            ("load", "false"),
+            ("smoke", "cat /files/libs/library/word /files/made-by-tool /files/unique"),
+        ])
+        .run();
+    outcome.succeeded();
+    assert!(outcome.raw.contains(&format!("newnew{name}")), "{}", outcome.raw);
+    assert!(outcome.raw.contains(&format!("acme/library at {}", &library[..7])), "{}", outcome.raw);
+    let own = std::fs::read_to_string(outcome.workspace().join("libs/library/word")).unwrap();
+    assert_eq!(own, "checked out", "the workspace stays as it is");
+    world.finish();
+}
+
+#[tokio::test]
+async fn a_tool_that_fails_stops_the_build() {
+    let name = name("tool-fails");
+    let reference = format!("{name}:v1");
+    let outcome = build("FROM scratch\nCOPY . /\n")
+        .await
+        .inputs(&[
+            ("update_reference", "command: sh -c 'echo no such module; exit 4'"),
+            ("tool_image", "landfall-test/base:1"),
+            ("tags", &reference),
+            ("push", "true"),
+        ])
+        .run();
+    outcome.failed(1, "reference-not-updated");
+    assert!(outcome.raw.contains("exit code 4") && outcome.raw.contains("no such module"), "{}", outcome.raw);
+    assert_absent(&reference).await;
+    let missing = build("FROM scratch\n").await.input("update_reference", "command: true").run();
+    missing.failed(2, "invalid-input");
+}
+
+#[tokio::test]
 async fn an_update_that_changes_nothing_is_a_failure() {
     let name = name("no-update");
     let reference = format!("{name}:v1");

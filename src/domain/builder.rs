@@ -59,6 +59,8 @@ pub enum Need {
     Checks,
     /// Contexts beside the main one.
     NamedContexts,
+    /// A folder of a git repository as the context.
+    GitFolder,
     /// Export of a cache.
     CacheTo(CacheKind),
     /// Import of a cache.
@@ -108,7 +110,7 @@ impl Abilities {
             Need::Annotations | Need::Attestations => !graph && self.version >= (0, 11),
             Need::DigestOnly => !graph,
             Need::Checks => self.version >= (0, 14),
-            Need::NamedContexts => self.version >= (0, 10),
+            Need::NamedContexts | Need::GitFolder => self.version >= (0, 10),
             Need::CacheFrom(CacheKind::Registry | CacheKind::Inline | CacheKind::Local)
             | Need::CacheTo(CacheKind::Inline) => true,
             Need::CacheTo(CacheKind::Registry | CacheKind::Local) => !graph,
@@ -183,6 +185,7 @@ impl fmt::Display for Need {
             Self::DigestOnly => "push without a tag",
             Self::Checks => "check a Dockerfile",
             Self::NamedContexts => "use named contexts",
+            Self::GitFolder => "fetch a folder of a git repository",
             Self::CacheTo(CacheKind::Gha) | Self::CacheFrom(CacheKind::Gha) => "use GitHub's cache service",
             Self::CacheTo(CacheKind::Registry) => "export its cache to a registry",
             Self::CacheTo(CacheKind::Local) => "export its cache to a folder",

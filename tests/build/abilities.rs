@@ -202,19 +202,26 @@ async fn steps_are_kept_in_a_folder_and_taken_from_there() {
     let name = unique("folder-cache");
     let first = build("FROM landfall-test/base:1\nCOPY unique /\nRUN cat /unique > /out\n").await.file("unique", &name);
     let folder = first.temp().join("cache");
-    let (to, from) = (format!("type=local,dest={},mode=max", folder.display()), format!("type=local,src={}", folder.display()));
+    let (to, from) =
+        (format!("type=local,dest={},mode=max", folder.display()), format!("type=local,src={}", folder.display()));
     let inputs = [("builder", "engine"), ("cache_to", to.as_str()), ("cache_from", from.as_str()), ("load", "false")];
     let outcome = first.inputs(&inputs).input("no_cache", "true").run();
-    let Some(_first) = if_able(Need::CacheTo(CacheKind::Local), "cannot export its cache to a folder", outcome).await else {
+    let Some(_first) = if_able(Need::CacheTo(CacheKind::Local), "cannot export its cache to a folder", outcome).await
+    else {
         return;
     };
     let index: Value = serde_json::from_slice(&std::fs::read(folder.join("index.json")).unwrap()).unwrap();
     assert_eq!(index["manifests"][0]["annotations"]["org.opencontainers.image.ref.name"], "latest");
     assert_eq!(std::fs::read_dir(folder.join("ingest")).unwrap().count(), 0);
-    let second = build("FROM landfall-test/base:1\nCOPY unique /\nRUN cat /unique > /out\n").await.file("unique", &name);
+    let second =
+        build("FROM landfall-test/base:1\nCOPY unique /\nRUN cat /unique > /out\n").await.file("unique", &name);
     let second = second.inputs(&inputs[..3]).input("load", "false").run();
     second.succeeded();
-    assert!(second.raw.contains("importing cache manifest from local") || second.raw.contains("CACHED"), "{}", second.raw);
+    assert!(
+        second.raw.contains("importing cache manifest from local") || second.raw.contains("CACHED"),
+        "{}",
+        second.raw
+    );
 }
 
 #[tokio::test]
@@ -234,8 +241,11 @@ async fn a_git_repository_is_fetched_by_the_builder() {
     git(&["-c", "user.name=a", "-c", "user.email=a@example.com", "commit", "--quiet", "--message", "x"]);
     let port = super::engine::dead_registry().rsplit_once(':').unwrap().1.to_owned();
     let served = repository.parent().unwrap().to_owned();
-    let mut daemon = std::process::Command::new("git")
-        .args(["daemon", "--export-all", "--reuseaddr", "--listen=127.0.0.1"])
+    // Not through `git`, which would leave the daemon behind when it is ended.
+    let folder = std::process::Command::new("git").arg("--exec-path").output().unwrap().stdout;
+    let program = std::path::Path::new(std::str::from_utf8(&folder).unwrap().trim()).join("git-daemon");
+    let mut daemon = std::process::Command::new(program)
+        .args(["--export-all", "--reuseaddr", "--listen=127.0.0.1"])
         .args([format!("--port={port}"), format!("--base-path={}", served.display())])
         .stderr(std::process::Stdio::null())
         .spawn()
@@ -247,6 +257,7 @@ async fn a_git_repository_is_fetched_by_the_builder() {
     let outcome = run.inputs(&[("builder", "engine"), ("context", &context), ("load", "false")]).run();
     daemon.kill().unwrap();
     daemon.wait().unwrap();
-    outcome.succeeded();
-    assert!(outcome.raw.contains("fetched landfall-test/git-"), "{}", outcome.raw);
+    if let Some(outcome) = if_able(Need::GitFolder, "cannot fetch a folder of a git repository", outcome).await {
+        assert!(outcome.raw.contains("fetched landfall-test/git-"), "{}", outcome.raw);
+    }
 }

@@ -12,6 +12,6 @@ mod builds;
 mod containers;
 mod context;
 mod images;
-mod toolbox;
 #[path = "../support/engine.rs"]
 mod support;
+mod toolbox;

@@ -49,10 +49,7 @@ async fn files_go_in_lines_come_live_and_files_come_out() {
     let big = scratch.path().join("big");
     std::fs::File::create(&big).unwrap().set_len(64 << 20).unwrap();
     tool.uploads = vec![
-        Upload {
-            content: Content::Path { path: source, without: vec![".git".into()] },
-            ..Upload::folder("/work/dir")
-        },
+        Upload { content: Content::Path { path: source, without: vec![".git".into()] }, ..Upload::folder("/work/dir") },
         Upload::path("/in/big", &big),
         Upload::bytes("/in/note", "a note\n"),
     ];
@@ -81,11 +78,15 @@ async fn what_a_tool_leaves_is_not_trusted() {
     let engine = engine().await;
     let scratch = tempfile::tempdir().unwrap();
     let mut tool =
-        tool(&engine, "mkdir /out && ln -s /etc/passwd /out/report && head -c 5000 /dev/zero > /out/large; echo end").await;
+        tool(&engine, "mkdir /out && ln -s /etc/passwd /out/report && head -c 5000 /dev/zero > /out/large; echo end")
+            .await;
     let take = |from: &str, limit: u64| vec![Download::required(from, scratch.path().join("taken"), limit)];
     tool.downloads = take("/out", 1 << 20);
     let error = run(&engine, &tool).await.0.unwrap_err();
-    assert!(matches!(&error, ToolError::Fetch { source: FetchError::Kind(name), .. } if name == "out/report"), "{error}");
+    assert!(
+        matches!(&error, ToolError::Fetch { source: FetchError::Kind(name), .. } if name == "out/report"),
+        "{error}"
+    );
     tool.downloads = take("/out/large", 4999);
     let error = run(&engine, &tool).await.0.unwrap_err();
     assert!(matches!(error, ToolError::Fetch { source: FetchError::TooLarge(4999), .. }), "{error}");

@@ -305,7 +305,9 @@ impl fmt::Display for ResolvedUpdate {
             Self::GoModule { module, commit, committed_at } => {
                 write!(f, "require {module} {} in go.mod", module.pseudo_version(commit, *committed_at))
             }
-            Self::GoTool { module, commit, image } => write!(f, "require {module}@{commit} in go.mod and go.sum with {image}"),
+            Self::GoTool { module, commit, image } => {
+                write!(f, "require {module}@{commit} in go.mod and go.sum with {image}")
+            }
             Self::Submodule { path, commit } => write!(f, "put {commit} in the place of the submodule {path}"),
             Self::Command { words, image } => write!(f, "run {} in {image}", words.join(" ")),
             Self::Replace { file, pattern, text } => write!(f, "replace /{pattern}/ in {file} by '{text}'"),

@@ -135,7 +135,10 @@ impl Settings {
             }
         }
         if self.tool_image.is_none() && self.updates.iter().any(|update| matches!(update, Update::Command { .. })) {
-            problems.add("tool_image", "is required with a command in update_reference: the image that the command runs in");
+            problems.add(
+                "tool_image",
+                "is required with a command in update_reference: the image that the command runs in",
+            );
         }
         if self.builder_certs.is_some()
             && !matches!(&self.builder, Wanted::At(address) if address.starts_with("tcp://"))
@@ -157,11 +160,17 @@ impl Settings {
             (self.delivery == Delivery::Digest, Need::DigestOnly),
             (self.lint, Need::Checks),
             (!self.contexts.is_empty(), Need::NamedContexts),
+            (self.fetches_folder(), Need::GitFolder),
         ];
         let asked = asked.into_iter().filter(|(needed, _)| *needed).map(|(_, need)| need);
         let exports = self.cache_to.iter().map(|entry| Need::CacheTo(entry.kind()));
         let imports = self.cache_from.iter().map(|entry| Need::CacheFrom(entry.kind()));
         asked.chain(exports).chain(imports).collect()
+    }
+
+    /// Whether the context is a folder of a repository: `https://…/app.git#main:folder`.
+    fn fetches_folder(&self) -> bool {
+        matches!(&self.context, Context::Url(url) if url.split_once('#').is_some_and(|(_, rest)| rest.contains(':')))
     }
 
     /// Whether something has to be done with the image on this machine.
@@ -219,9 +228,7 @@ fn cache_use(none: bool, stages: Vec<String>) -> CacheUse {
 
 /// Inputs whose work is not built yet are refused; to ignore them would be to lie about the image.
 fn refuse_what_is_missing(inputs: &Inputs, problems: &mut Problems) {
-    let asked = [
-        ("artifact", inputs.artifact.is_some()),
-    ];
+    let asked = [("artifact", inputs.artifact.is_some())];
     for (name, _) in asked.into_iter().filter(|(_, asked)| *asked) {
         problems.add(name, "is not supported by this version; leave it out");
     }

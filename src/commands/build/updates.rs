@@ -16,16 +16,26 @@ const SOURCE: &str = "/source";
 
 impl Tree {
     /// Puts a commit of the submodule's repository in the place where `.gitmodules` has the submodule.
-    pub(super) async fn place_submodule(&self, path: &str, commit: &str, plan: &Plan, run: &Run) -> Result<(), Failure> {
+    pub(super) async fn place_submodule(
+        &self,
+        path: &str,
+        commit: &str,
+        plan: &Plan,
+        run: &Run,
+    ) -> Result<(), Failure> {
         let listed = self.read(Path::new(".gitmodules"))?;
-        let address = submodule_address(&listed, path)
-            .ok_or_else(|| not_updated(format!(".gitmodules has no submodule at {path}")).hint("Give the path as `path =` has it there."))?;
-        let server = run.github.server_url.trim_start_matches("https://").trim_start_matches("http://").trim_end_matches('/');
+        let address = submodule_address(&listed, path).ok_or_else(|| {
+            not_updated(format!(".gitmodules has no submodule at {path}"))
+                .hint("Give the path as `path =` has it there.")
+        })?;
+        let server =
+            run.github.server_url.trim_start_matches("https://").trim_start_matches("http://").trim_end_matches('/');
         let own = match &plan.origin {
             Origin::Commit { repository, .. } => repository.as_str().to_owned(),
             Origin::Workspace { .. } => run.github.repository.clone().unwrap_or_default(),
         };
-        let name: Option<RepositoryName> = repository_of_address(&address, server, &own).and_then(|name| name.parse().ok());
+        let name: Option<RepositoryName> =
+            repository_of_address(&address, server, &own).and_then(|name| name.parse().ok());
         let name = name.ok_or_else(|| {
             not_updated(format!("the submodule {path} comes from {address}, which is not on {server}"))
                 .hint("Check it out before this step, and leave this update out.")
@@ -35,7 +45,8 @@ impl Tree {
         let repository = github.repository(&name).await?;
         let found = github.commit(&repository, commit).await?;
         let parent = Path::new(path).parent().unwrap_or(Path::new("."));
-        std::fs::create_dir_all(self.root().join(parent)).map_err(|source| unusable(&format!("{path} cannot be made"), source))?;
+        std::fs::create_dir_all(self.root().join(parent))
+            .map_err(|source| unusable(&format!("{path} cannot be made"), source))?;
         let folder = self.within(parent)?.join(Path::new(path).file_name().unwrap_or_default());
         match std::fs::remove_dir_all(&folder) {
             Err(source) if source.kind() != std::io::ErrorKind::NotFound => {
@@ -62,7 +73,8 @@ impl Tree {
         let after = run.temporary_path("changed");
         let mut tool = Tool::new(image, words.iter().skip(1).cloned());
         tool.entrypoint = words.first().map(|program| vec![program.clone()]);
-        tool.working_directory = Some(Path::new(SOURCE).join(folder.strip_prefix(".").unwrap_or(folder)).display().to_string());
+        tool.working_directory =
+            Some(Path::new(SOURCE).join(folder.strip_prefix(".").unwrap_or(folder)).display().to_string());
         if let Ok(reference) = image.parse::<crate::domain::reference::ImageRef>() {
             tool.login = Box::pin(plan.existence.login(reference.registry())).await?;
         }
@@ -77,8 +89,12 @@ impl Tree {
         if finished.code != 0 {
             let _ = std::fs::remove_dir_all(&after);
             let why = if finished.out_of_memory { " (out of memory)" } else { "" };
-            return Err(not_updated(format!("`{}` ended with exit code {}{why} in {image}", words.join(" "), finished.code))
-                .hint("Its output is in the log above."));
+            return Err(not_updated(format!(
+                "`{}` ended with exit code {}{why} in {image}",
+                words.join(" "),
+                finished.code
+            ))
+            .hint("Its output is in the log above."));
         }
         self.replace_by(&after).map_err(|source| unusable("the changed source cannot be taken over", source))
     }

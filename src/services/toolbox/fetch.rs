@@ -107,12 +107,7 @@ async fn entries(reader: impl AsyncRead + Unpin, root: &Path, limit: u64) -> Res
 }
 
 /// Writes a new file; what may still come after it.
-async fn file<R: AsyncRead + Unpin>(
-    entry: &mut Entry<R>,
-    to: &Path,
-    left: u64,
-    limit: u64,
-) -> Result<u64, FetchError> {
+async fn file<R: AsyncRead + Unpin>(entry: &mut Entry<R>, to: &Path, left: u64, limit: u64) -> Result<u64, FetchError> {
     let disk = |source| FetchError::Disk { path: to.to_owned(), source };
     let executable = entry.header().mode().is_ok_and(|mode| mode & 0o100 != 0);
     // New, so that nothing that is there, least of all a link, is written through.

@@ -240,10 +240,7 @@ impl Toolbox {
             return Ok(());
         }
         progress(&format!("pulling {}", tool.image));
-        self.engine
-            .pull(&tool.image, tool.platform.as_deref(), tool.login.as_ref(), |_| ())
-            .await
-            .map_err(unavailable)
+        self.engine.pull(&tool.image, tool.platform.as_deref(), tool.login.as_ref(), |_| ()).await.map_err(unavailable)
     }
 
     /// Runs a tool to its end and removes its container in every case. A tool that fails is no error: look at the code.

@@ -24,8 +24,8 @@ use self::messages::{
     AbortRequest, Empty, Info, InfoRequest, InfoResponse, ReadRequest, ReadResponse, StatusRequest, StatusResponse,
     WriteRequest, WriteResponse,
 };
-pub(in super::super) use self::store::{latest, note_latest};
 use self::store::{Ingest, Store};
+pub(in super::super) use self::store::{latest, note_latest};
 
 /// Which store a request means (BuildKit, `session/content`).
 const STORE_ID: &str = "buildkit-attachable-store-id";
@@ -95,11 +95,14 @@ impl Stores {
         let mut offset = wanted.offset;
         tokio::spawn(async move {
             loop {
-                let piece = blob.piece(PIECE).await;
-                let last = !matches!(&piece, Ok(data) if !data.is_empty());
-                let length = piece.as_ref().map_or(0, Vec::len);
-                let answer = piece.map(|data| ReadResponse { offset, data });
-                if (!last || answer.is_err()) && sender.send(answer).await.is_err() || last {
+                let answer = match blob.piece(PIECE).await {
+                    Ok(data) if data.is_empty() => return,
+                    Ok(data) => Ok(ReadResponse { offset, data }),
+                    Err(status) => Err(status),
+                };
+                let length = answer.as_ref().map_or(0, |answer| answer.data.len());
+                let failed = answer.is_err();
+                if sender.send(answer).await.is_err() || failed {
                     return;
                 }
                 offset += i64::try_from(length).unwrap_or_default();

@@ -94,7 +94,8 @@ impl Store {
         if !step.data.is_empty() {
             open.write(step.offset, &step.data).await?;
         }
-        let mut answer = WriteResponse { action: step.action, offset: open.offset, total: step.total, ..WriteResponse::default() };
+        let mut answer =
+            WriteResponse { action: step.action, offset: open.offset, total: step.total, ..WriteResponse::default() };
         if action == Action::Commit {
             answer.digest = self.commit(open, step.total).await?;
             *ingest = None;
@@ -171,7 +172,8 @@ pub(in super::super::super) async fn note_latest(folder: &Path, tag: &str, descr
     let mut entries = read.and_then(|index| index["manifests"].as_array().cloned()).unwrap_or_default();
     entries.retain(|entry| entry["annotations"][REFERENCE] != tag);
     entries.push(descriptor);
-    let index = json!({"schemaVersion": 2, "mediaType": "application/vnd.oci.image.index.v1+json", "manifests": entries});
+    let index =
+        json!({"schemaVersion": 2, "mediaType": "application/vnd.oci.image.index.v1+json", "manifests": entries});
     tokio::fs::write(folder.join("oci-layout"), r#"{"imageLayoutVersion": "1.0.0"}"#).await?;
     let fresh = folder.join("index.json.new");
     tokio::fs::write(&fresh, index.to_string()).await?;
@@ -200,7 +202,10 @@ mod tests {
         assert_eq!(store.step(&mut ingest, step(Action::Commit, 5, b"", digest)).await.unwrap().digest, digest);
         assert_eq!(store.size(digest).await.unwrap(), 5);
         let mut blob = store.open(digest, 1, 3).await.unwrap();
-        assert_eq!((blob.piece(2).await.unwrap(), blob.piece(9).await.unwrap(), blob.piece(9).await.unwrap()), (b"el".to_vec(), b"l".to_vec(), Vec::new()));
+        assert_eq!(
+            (blob.piece(2).await.unwrap(), blob.piece(9).await.unwrap(), blob.piece(9).await.unwrap()),
+            (b"el".to_vec(), b"l".to_vec(), Vec::new())
+        );
         let again = store.step(&mut None, step(Action::Stat, 0, b"", digest)).await.unwrap_err();
         assert_eq!(again.code(), tonic::Code::AlreadyExists);
 
