@@ -1,6 +1,6 @@
 # The commands of this repository. `make help` lists them; each is a small script below scripts/ with its own header.
 .DEFAULT_GOAL := help
-.PHONY: help test test-builder lint generate demo image release-dry-run parts parts-down
+.PHONY: help bench test test-builder lint generate demo image release-dry-run parts parts-down
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -10,6 +10,9 @@ test: ## format, clippy and all tests, against a real engine, real registries an
 
 test-builder: ## builds in a builder container (IMAGE=… names it), which needs an image that can be pulled
 	@scripts/test-builder $(IMAGE)
+
+bench: ## builds side by side with docker buildx, medians of five (ARGS=… as scripts/bench --help says)
+	@scripts/bench $(ARGS)
 
 lint: ## actionlint, zizmor, hadolint, shellcheck, cargo deny
 	@scripts/lint

@@ -17,6 +17,8 @@ use regex::Regex;
 use serde_json::{Value, json};
 use support::{Landfall, Outcome, SHA};
 use world::World;
+use world::artifacts::runtime_token;
+use world::http::Door;
 
 /// The commit's time in [`pushed`].
 const COMMITTED: &str = "2025-03-01T08:00:00Z";
@@ -320,6 +322,32 @@ async fn a_submodule_is_put_at_a_commit_and_a_tool_changes_the_rest() {
     assert!(outcome.raw.contains(&format!("acme/library at {}", &library[..7])), "{}", outcome.raw);
     let own = std::fs::read_to_string(outcome.workspace().join("libs/library/word")).unwrap();
     assert_eq!(own, "checked out", "the workspace stays as it is");
+    world.finish();
+}
+
+#[tokio::test]
+async fn the_image_is_an_artifact_of_the_run_too() {
+    let world = World::start().await;
+    let name = unique("artifact");
+    let reference = format!("{name}:v1");
+    let outcome = build("FROM scratch\nCOPY unique /\n")
+        .await
+        .env("GITHUB_API_URL", world.github_url())
+        .env("ACTIONS_RESULTS_URL", world.base(Door::Results))
+        .env("ACTIONS_RUNTIME_TOKEN", runtime_token())
+        .file("unique", &name)
+        .inputs(&[("tags", &reference), ("artifact", "image.tar.zst")])
+        .run();
+    outcome.succeeded();
+    assert_eq!(outcome.output("artifact"), "image.tar.zst");
+    let packed = {
+        let state = world.state();
+        state.artifacts.of_run(1000, "image.tar.zst").unwrap().bytes()
+    };
+    assert_eq!(packed[..4], [0x28, 0xb5, 0x2f, 0xfd], "zstd");
+    let engine = engine::engine().await;
+    engine.untag(&reference).await.unwrap();
+    world.explain_writes();
     world.finish();
 }
 

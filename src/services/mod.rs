@@ -17,8 +17,8 @@ mod link;
 pub mod registry;
 #[cfg(test)]
 mod testing;
-pub mod webhook;
 pub mod toolbox;
+pub mod webhook;
 
 /// Called with every secret a service obtains (tokens, passwords), before the secret is used for the first time,
 /// so that the edge can mask it.

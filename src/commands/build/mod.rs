@@ -13,6 +13,7 @@ use crate::contract::values::Count;
 use crate::runner::Failure;
 
 mod apply;
+mod artifact;
 mod emulators;
 mod gates;
 mod inputs;

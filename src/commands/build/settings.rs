@@ -74,7 +74,6 @@ impl Settings {
     /// Checks everything and reports all that is wrong.
     pub(super) fn from_inputs(inputs: Inputs, run: &Run) -> Result<Self, Failure> {
         let mut problems = Problems::default();
-        refuse_what_is_missing(&inputs, &mut problems);
         let on = |flag: Option<Flag>| flag.is_some_and(|flag| flag.0);
         let delivery = delivery(on(inputs.push), on(inputs.digest_only));
         let tags = options::tags(inputs.tags.as_ref(), delivery, &mut problems);
@@ -223,13 +222,5 @@ fn cache_use(none: bool, stages: Vec<String>) -> CacheUse {
         (true, _) => CacheUse::Nothing,
         (false, true) => CacheUse::All,
         (false, false) => CacheUse::NotForStages(stages),
-    }
-}
-
-/// Inputs whose work is not built yet are refused; to ignore them would be to lie about the image.
-fn refuse_what_is_missing(inputs: &Inputs, problems: &mut Problems) {
-    let asked = [("artifact", inputs.artifact.is_some())];
-    for (name, _) in asked.into_iter().filter(|(_, asked)| *asked) {
-        problems.add(name, "is not supported by this version; leave it out");
     }
 }

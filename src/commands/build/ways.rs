@@ -5,6 +5,7 @@
 //! after the gates. Each of its solves but the first finds every step in the cache.
 
 use super::Outputs;
+use super::artifact;
 use super::gates;
 use super::job::{Job, Order, Part};
 use super::push::{pushed_by_builder, pushed_by_engine};
@@ -43,7 +44,6 @@ async fn through_engine(job: &Job<'_>, outputs: &mut Outputs, report: &mut Repor
         Delivery::Nothing => {
             name(job, engine, &image).await?;
             outputs.digest = built.manifest_digest.map(|digest| digest.to_string());
-            Ok(())
         }
         Delivery::Tags => {
             name(job, engine, &image).await?;
@@ -52,7 +52,6 @@ async fn through_engine(job: &Job<'_>, outputs: &mut Outputs, report: &mut Repor
                 unname(job, engine, pushed.is_ok()).await?;
             }
             delivered(job, outputs, &pushed?);
-            Ok(())
         }
         Delivery::Digest => {
             if settings.load {
@@ -60,9 +59,9 @@ async fn through_engine(job: &Job<'_>, outputs: &mut Outputs, report: &mut Repor
             }
             let digest = deliver(job, outputs, report, Part::Export).await?;
             delivered(job, outputs, &digest);
-            Ok(())
         }
     }
+    artifact::upload(job, engine, &image, outputs).await
 }
 
 async fn through_builder(job: &Job<'_>, outputs: &mut Outputs, report: &mut Report) -> Result<(), Failure> {
@@ -71,6 +70,7 @@ async fn through_builder(job: &Job<'_>, outputs: &mut Outputs, report: &mut Repo
     let began = tokio::time::Instant::now();
     outputs.platforms.clone_from(&settings.platforms);
     let mut part = Part::Build;
+    let mut at_hand = None;
     // Every platform is built before a gate looks at one of them; with one platform the archive below is that build.
     if settings.platforms.len() > 1 && here || !here && !away {
         let order = Order { output: Output::Nothing, platforms: settings.platforms.clone(), part };
@@ -88,13 +88,17 @@ async fn through_builder(job: &Job<'_>, outputs: &mut Outputs, report: &mut Repo
         if settings.load {
             name(job, engine, &image).await?;
         }
+        at_hand = Some((engine, image));
     }
     if away {
         let digest = deliver(job, outputs, report, part).await?;
         delivered(job, outputs, &digest);
     }
     outputs.seconds.get_or_insert(Count(began.elapsed().as_secs()));
-    Ok(())
+    match at_hand {
+        Some((engine, image)) => artifact::upload(job, engine, &image, outputs).await,
+        None => Ok(()),
+    }
 }
 
 /// Loads the image for the engine's own platform, as it comes out of the builder.
