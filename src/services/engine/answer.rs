@@ -115,7 +115,7 @@ pub(super) fn digest(reference: &str, text: Option<&str>) -> Result<Digest, Engi
 pub(crate) fn class_of_words(message: &str) -> Option<ErrorClass> {
     let words = message.to_lowercase();
     let says = |phrases: &[&str]| phrases.iter().any(|phrase| words.contains(phrase));
-    if says(&["toomanyrequests", "too many requests", "429"]) {
+    if says(&["toomanyrequests", "too many requests", "status: 429", "status code: 429", "status 429"]) {
         Some(ErrorClass::RateLimited)
     } else if says(&[
         "unauthorized",
@@ -183,6 +183,8 @@ mod tests {
             (403, "denied: permission_denied: read_package", ErrorClass::Forbidden),
             (500, "toomanyrequests: Rate exceeded", ErrorClass::RateLimited),
             (500, "something else", ErrorClass::Unavailable),
+            // A port is no status.
+            (500, "Get \"http://127.0.0.1:42913/v2/\": connect: connection refused", ErrorClass::Unavailable),
         ] {
             assert_eq!(class(status, message), expected, "{message}");
         }
