@@ -133,17 +133,18 @@ impl Session {
         self.mask_secrets(&pairs, &specs);
         let common: Common = read(&pairs, &mut problems);
         let takes = |group| descriptor.groups.contains(&group);
+        let shared = without(&pairs, &descriptor.own_inputs());
         let run = Run {
             log: self.log.clone(),
             github: Github::of(&self.environment),
             config,
-            cloud: if takes(Group::Cloud) { read::<Cloud>(&pairs, &mut problems) } else { Cloud::default() },
+            cloud: if takes(Group::Cloud) { read::<Cloud>(&shared, &mut problems) } else { Cloud::default() },
             registry: if takes(Group::Registry) {
-                read::<Registry>(&pairs, &mut problems)
+                read::<Registry>(&shared, &mut problems)
             } else {
                 Registry::default()
             },
-            engine: if takes(Group::Engine) { read::<Engine>(&pairs, &mut problems) } else { Engine::default() },
+            engine: if takes(Group::Engine) { read::<Engine>(&shared, &mut problems) } else { Engine::default() },
             common: Common { dry_run: common.dry_run.or(Some(Flag(descriptor.dry_run))), ..common },
             cancel,
             clock: Clock::System,
@@ -250,6 +251,12 @@ impl Session {
             });
         }
     }
+}
+
+/// The pairs but those that have a meaning of the command's own.
+fn without(pairs: &InputPairs, own: &[InputSpec]) -> InputPairs {
+    let is_own = |name: &String| own.iter().any(|input| input.name == *name);
+    pairs.iter().filter(|(name, _)| !is_own(name)).map(|(name, value)| (name.clone(), value.clone())).collect()
 }
 
 /// Whether a run that fails before its inputs are read writes a summary.

@@ -137,8 +137,11 @@ impl Descriptor {
     /// All inputs that it takes: its own, shared blocks, common ones.
     #[must_use]
     pub fn all_inputs(&self) -> Vec<InputSpec> {
+        let mut all: Vec<InputSpec> = self.own_inputs();
+        // One that has a meaning of its own here (`provider` of `scan`) stands for itself.
         let shared = self.groups.iter().flat_map(|group| group.inputs());
-        let mut all: Vec<InputSpec> = self.own_inputs().into_iter().chain(shared).collect();
+        let shared: Vec<InputSpec> = shared.filter(|input| !all.iter().any(|own| own.name == input.name)).collect();
+        all.extend(shared);
         // A command that describes a common input more closely (`timeout`) describes it alone.
         let common = spec::inputs::<Common>().into_iter().filter(|input| !all.iter().any(|own| own.name == input.name));
         let common: Vec<InputSpec> = common.collect();

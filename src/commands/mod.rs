@@ -19,6 +19,7 @@ pub mod pull;
 pub mod report;
 pub mod resolve;
 pub mod run;
+pub mod scan;
 pub mod shared;
 mod sticky;
 pub mod tags;
@@ -37,6 +38,7 @@ pub fn all() -> Vec<Descriptor> {
         pull::Pull::descriptor(),
         up::Up::descriptor(),
         merge::Merge::descriptor(),
+        scan::ScanImage::descriptor(),
         deploy::Deploy::descriptor(),
         dashboard::Dashboard::descriptor(),
         report::Report::descriptor(),

@@ -33,6 +33,7 @@ pub mod reference;
 pub mod report;
 pub mod retention;
 pub mod rollout;
+pub mod scan;
 pub mod shell;
 pub mod slug;
 pub mod tags;

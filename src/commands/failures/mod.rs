@@ -9,6 +9,7 @@ mod engine;
 mod github;
 mod holdings;
 mod registry;
+mod toolbox;
 
 use crate::runner::Kind;
 use crate::services::ErrorClass;

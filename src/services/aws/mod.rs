@@ -23,6 +23,7 @@ mod json;
 mod parameters;
 mod renewal;
 pub mod role;
+pub mod scans;
 #[cfg(test)]
 mod tests;
 
