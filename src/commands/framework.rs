@@ -134,14 +134,18 @@ impl Descriptor {
         (self.inputs)()
     }
 
+    /// The inputs of a shared block. One that has a meaning of its own here (`provider` of `scan`) is not among them.
+    #[must_use]
+    pub fn inputs_of(&self, group: Group) -> Vec<InputSpec> {
+        let own = self.own_inputs();
+        group.inputs().into_iter().filter(|input| !own.iter().any(|own| own.name == input.name)).collect()
+    }
+
     /// All inputs that it takes: its own, shared blocks, common ones.
     #[must_use]
     pub fn all_inputs(&self) -> Vec<InputSpec> {
         let mut all: Vec<InputSpec> = self.own_inputs();
-        // One that has a meaning of its own here (`provider` of `scan`) stands for itself.
-        let shared = self.groups.iter().flat_map(|group| group.inputs());
-        let shared: Vec<InputSpec> = shared.filter(|input| !all.iter().any(|own| own.name == input.name)).collect();
-        all.extend(shared);
+        all.extend(self.groups.iter().flat_map(|group| self.inputs_of(*group)));
         // A command that describes a common input more closely (`timeout`) describes it alone.
         let common = spec::inputs::<Common>().into_iter().filter(|input| !all.iter().any(|own| own.name == input.name));
         let common: Vec<InputSpec> = common.collect();

@@ -77,7 +77,7 @@ fn focused(command: &Descriptor) -> Action {
 fn page(command: &Descriptor) -> Page {
     let own = command.own_inputs();
     let mut inputs = vec![("Inputs", own.clone())];
-    inputs.extend(command.groups.iter().map(|group| (group.title(), group.inputs())));
+    inputs.extend(command.groups.iter().map(|group| (group.title(), command.inputs_of(*group))));
     let common = spec::inputs::<Common>().into_iter();
     let common = common.filter(|input| input.name != "command" && !own.iter().any(|known| known.name == input.name));
     inputs.push(("Common inputs", common.collect()));

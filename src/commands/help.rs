@@ -116,7 +116,7 @@ fn subcommand(command: &Descriptor) -> Clap {
     let own = command.own_inputs();
     let mut clap = Clap::new(command.name).about(command.title).args(own.iter().map(|spec| flag(spec, "Inputs")));
     for group in command.groups {
-        clap = clap.args(group.inputs().iter().map(|spec| flag(spec, group.title())));
+        clap = clap.args(command.inputs_of(*group).iter().map(|spec| flag(spec, group.title())));
     }
     let shown: Vec<String> = clap.get_arguments().map(|arg| arg.get_id().to_string()).collect();
     let common = command.all_inputs().into_iter().filter(|spec| !shown.contains(&spec.name) && spec.name != "command");

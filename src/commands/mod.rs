@@ -24,6 +24,7 @@ pub mod shared;
 mod sticky;
 pub mod tags;
 pub mod up;
+pub mod tailscale;
 mod upstream;
 
 pub use entry::main;
@@ -44,6 +45,7 @@ pub fn all() -> Vec<Descriptor> {
         report::Report::descriptor(),
         notify::Notify::descriptor(),
         prune::Prune::descriptor(),
+        tailscale::JoinTailnet::descriptor(),
         config::ShowConfig::descriptor(),
     ]
 }

@@ -37,6 +37,7 @@ pub mod scan;
 pub mod shell;
 pub mod slug;
 pub mod tags;
+pub mod tailnet;
 pub mod task_definition;
 pub mod update;
 pub mod version;

@@ -17,6 +17,8 @@ mod link;
 pub mod registry;
 #[cfg(test)]
 mod testing;
+pub mod webhook;
+pub mod tailscale;
 pub mod toolbox;
 pub mod webhook;
 

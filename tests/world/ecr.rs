@@ -23,6 +23,7 @@ pub fn handle(state: &mut State, operation: &str, body: &Value) -> Option<Answer
         "PutLifecyclePolicy" => put_lifecycle_policy(state, body),
         "StartLifecyclePolicyPreview" => start_preview(state, body),
         "GetLifecyclePolicyPreview" => preview(state, body),
+        "DescribeImageScanFindings" | "StartImageScan" => super::scans::handle(state, operation, body),
         _ => return None,
     })
 }

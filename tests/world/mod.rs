@@ -50,6 +50,7 @@ pub mod logs;
 pub mod oidc;
 pub mod record;
 pub mod registry;
+pub mod scans;
 pub mod secrets;
 pub mod ssm;
 pub mod state;

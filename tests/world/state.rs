@@ -35,6 +35,8 @@ pub struct State {
     pub images: Images,
     pub logs: Logs,
     pub parameters: Parameters,
+    /// ECR's scans, by `name:tag`.
+    pub scans: super::scans::Scans,
     pub secrets: Secrets,
     pub targets: Targets,
     pub health: Health,

@@ -9,6 +9,7 @@ mod engine;
 mod github;
 mod holdings;
 mod registry;
+mod tailscale;
 mod toolbox;
 
 use crate::runner::Kind;

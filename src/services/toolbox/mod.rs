@@ -79,6 +79,18 @@ pub struct Upload {
     pub content: Content,
     /// Who owns it in the container: user and group.
     pub owner: (u32, u32),
+    /// Who may read bytes.
+    pub access: UploadAccess,
+}
+
+/// Who may read uploaded bytes in the container.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum UploadAccess {
+    /// Everybody.
+    #[default]
+    Everybody,
+    /// Their owner.
+    Owner,
 }
 
 /// What is put into a container.
@@ -186,20 +198,26 @@ impl Upload {
     /// A file of these bytes, owned by root.
     #[must_use]
     pub fn bytes(to: impl Into<String>, bytes: impl Into<Vec<u8>>) -> Self {
-        Self { to: to.into(), content: Content::Bytes(bytes.into()), owner: (0, 0) }
+        Self { to: to.into(), content: Content::Bytes(bytes.into()), owner: (0, 0), access: UploadAccess::default() }
     }
 
     /// A file or folder of this machine, owned by root.
     #[must_use]
     pub fn path(to: impl Into<String>, path: impl AsRef<Path>) -> Self {
         let content = Content::Path { path: path.as_ref().to_owned(), without: Vec::new() };
-        Self { to: to.into(), content, owner: (0, 0) }
+        Self { to: to.into(), content, owner: (0, 0), access: UploadAccess::default() }
+    }
+
+    /// The same, for its owner alone: bytes that are secret.
+    #[must_use]
+    pub fn private(self) -> Self {
+        Self { access: UploadAccess::Owner, ..self }
     }
 
     /// An empty folder, owned by root.
     #[must_use]
     pub fn folder(to: impl Into<String>) -> Self {
-        Self { to: to.into(), content: Content::Folder, owner: (0, 0) }
+        Self { to: to.into(), content: Content::Folder, owner: (0, 0), access: UploadAccess::default() }
     }
 }
 
@@ -215,6 +233,14 @@ impl Download {
     pub fn optional(from: impl Into<String>, to: impl AsRef<Path>, limit: u64) -> Self {
         Self { need: Need::Optional, ..Self::required(from, to, limit) }
     }
+}
+
+/// Puts something into a container that is no tool's.
+///
+/// # Errors
+/// [`ToolError::Upload`], [`ToolError::Engine`].
+pub async fn put(engine: &Engine, id: &str, upload: &Upload) -> Result<(), ToolError> {
+    pack::upload(engine, id, upload).await
 }
 
 /// Runs tools in an engine.

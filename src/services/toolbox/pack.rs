@@ -12,7 +12,7 @@ use tokio::io::{AsyncWrite, AsyncWriteExt as _};
 use tokio_tar::{Builder, EntryType, Header};
 use tokio_util::io::ReaderStream;
 
-use super::{Content, ToolError, Upload};
+use super::{Content, ToolError, Upload, UploadAccess};
 use crate::services::engine::Engine;
 
 /// Bytes between the one who packs and the engine.
@@ -24,9 +24,10 @@ pub(super) async fn upload(engine: &Engine, id: &str, upload: &Upload) -> Result
     let failure: Arc<Mutex<Option<io::Error>>> = Arc::default();
     let noted = failure.clone();
     let (content, owner) = (upload.content.clone(), upload.owner);
+    let mode = if upload.access == UploadAccess::Owner { 0o600 } else { 0o644 };
     let name = PathBuf::from(upload.to.trim_start_matches('/'));
     let packing = tokio::spawn(async move {
-        if let Err(error) = pack(writer, &name, &content, owner).await {
+        if let Err(error) = pack(writer, &name, &content, owner, mode).await {
             *noted.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
         }
     });
@@ -54,11 +55,12 @@ async fn pack(
     name: &Path,
     content: &Content,
     owner: (u32, u32),
+    mode: u32,
 ) -> io::Result<()> {
     let mut builder = Builder::new(writer);
     match content {
         Content::Bytes(bytes) => {
-            let mut header = header(EntryType::Regular, 0o644, owner, bytes.len() as u64);
+            let mut header = header(EntryType::Regular, mode, owner, bytes.len() as u64);
             builder.append_data(&mut header, name, bytes.as_slice()).await?;
         }
         Content::Folder => folder(&mut builder, name, 0o755, owner).await?,
