@@ -1,6 +1,11 @@
 //! `tags` as the runner runs it: the real binary, a scrubbed environment, an event file.
 #![expect(clippy::unwrap_used, reason = "a test helper that cannot go on must panic")]
 
+mod support;
+#[path = "tags/workflow_run.rs"]
+mod workflow_run;
+mod world;
+
 use std::collections::BTreeMap;
 use std::process::Command;
 

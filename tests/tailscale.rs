@@ -9,6 +9,7 @@ mod world;
 use std::sync::{Arc, Mutex};
 
 use axum::extract::State;
+use axum::http::StatusCode;
 use engine::{base, build, context, request, unique, variable};
 use landfall::services::buildkit::{Builder, Logins};
 use landfall::services::toolbox::LABEL;
@@ -153,7 +154,7 @@ async fn api(key: (u16, &'static str)) -> (String, Api) {
             "/api/v2/oauth/token" => (200, r#"{"access_token":"tskey-api-short","expires_in":3600}"#),
             _ => api.key,
         };
-        (axum::http::StatusCode::from_u16(status).unwrap(), body)
+        (StatusCode::from_u16(status).unwrap(), body)
     };
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = format!("http://{}", listener.local_addr().unwrap());

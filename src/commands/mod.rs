@@ -25,6 +25,7 @@ mod sticky;
 pub mod tags;
 pub mod up;
 pub mod tailscale;
+mod triggering;
 mod upstream;
 
 pub use entry::main;

@@ -8,6 +8,7 @@ use serde_json::json;
 
 use super::framework::{Command, Verdict};
 use super::run::Run;
+use super::triggering;
 use crate::contract::values::{Count, Lines, List, Map};
 use crate::domain::event::{Event, GitRef, RefChange};
 use crate::domain::markdown::{Markdown, code, escaped};
@@ -121,6 +122,9 @@ impl Command for NameImage {
 
     async fn plan(inputs: Inputs, run: &Run, _outputs: &mut Outputs) -> Result<Plan, Failure> {
         let event = run.event()?;
+        // Whoever names commit and occasion does not take the triggering run's word for them.
+        let is_named = inputs.sha.is_some() && (inputs.pull_request.is_some() || inputs.reference.is_some());
+        let event = if is_named { event } else { triggering::completed(event, run).await? };
         if event.change == RefChange::Deleted && inputs.sha.is_none() {
             return Err(deleted(&event));
         }
