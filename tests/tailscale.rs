@@ -23,15 +23,15 @@ shift 2
 key=$(cat /run/landfall/authkey)
 case "$1" in
   up)
-    [ -e /tmp/asked ] || { touch /tmp/asked; echo "failed to connect to local tailscaled; it doesn't appear to be running" >&2; exit 1; }
+    [ -e /run/landfall/asked ] || { touch /run/landfall/asked; echo "failed to connect to local tailscaled; it doesn't appear to be running" >&2; exit 1; }
     echo "$*" | sed "s/--auth-key=[^ ]*/--auth-key=…/"
     case "$key" in
       *bad*) echo "backend error: invalid key: API key does not exist" >&2; exit 1 ;;
-      *approve*) echo NeedsMachineAuth > /tmp/state ;;
+      *approve*) echo NeedsMachineAuth > /run/landfall/node ;;
       *slow*) sleep 600 ;;
-      *) echo Running > /tmp/state ;;
+      *) echo Running > /run/landfall/node ;;
     esac ;;
-  status) echo "{\"BackendState\": \"$(cat /tmp/state || echo NoState)\", \"Self\": {\"DNSName\": \"ci.tail.ts.net.\", \"TailscaleIPs\": [\"fd7a::7\", \"100.64.0.7\"]}}" ;;
+  status) echo "{\"BackendState\": \"$(cat /run/landfall/node || echo NoState)\", \"Self\": {\"DNSName\": \"ci.tail.ts.net.\", \"TailscaleIPs\": [\"fd7a::7\", \"100.64.0.7\"]}}" ;;
   logout) case "$key" in *stay*) exit 1 ;; esac ;;
 esac
 "#;
@@ -102,7 +102,7 @@ async fn what_fails_is_removed_at_once_and_named() {
         ("tskey-bad", "", 5, "tailscale-forbidden", "API key does not exist"),
         ("tskey-approve", "", 5, "tailscale-approval", "has to be approved"),
         ("tskey-dies", "", 1, "tailscale-failed", "no tun"),
-        ("tskey-fine", closed.as_str(), 1, "unreachable", closed.as_str()),
+        ("tskey-fine", closed.as_str(), 1, "unreachable", "could not be reached within 3s"),
         ("tskey-slow", "", 1, "timeout", "did not join within 3s"),
     ] {
         let mut step = join(&image, key).input("timeout", "3s");
@@ -121,14 +121,14 @@ async fn what_fails_is_removed_at_once_and_named() {
 async fn a_killed_job_is_cleaned_up_by_the_post_stage_and_a_signal_at_once() {
     let image = stand_in().await;
     let mut running = join(&image, "tskey-slow").start();
-    running.wait_for_log("up --auth-key=");
+    running.wait_for_log("the node runs and logs in");
     running.signal("KILL");
     let killed = running.wait();
     assert_eq!(containers(&image).await, 1);
     killed.post().run().proper();
     assert_eq!(containers(&image).await, 0);
     let mut running = join(&image, "tskey-slow-stay").start();
-    running.wait_for_log("up --auth-key=");
+    running.wait_for_log("the node runs and logs in");
     running.signal("TERM");
     running.wait().failed(130, "cancelled");
     gone(&image).await;
@@ -193,12 +193,12 @@ async fn an_oauth_client_gets_a_key_for_one_ephemeral_node() {
 #[tokio::test(flavor = "multi_thread")]
 async fn refusals_of_the_api_are_told_apart() {
     let (address, _) = api((403, r#"{"message":"calling actor does not have enough permissions"}"#)).await;
-    let outcome = by_oauth("x", &address, "secret").run();
+    let outcome = by_oauth("acme/tailscale:1", &address, "secret").run();
     outcome.failed(5, "tailscale-forbidden");
     assert!(error(&outcome).contains("tagOwners") || outcome.report().contains("tagOwners"), "{}", outcome.report());
-    by_oauth("x", &address, "wrong").run().failed(5, "tailscale-unauthenticated");
+    by_oauth("acme/tailscale:1", &address, "wrong").run().failed(5, "tailscale-unauthenticated");
     let (address, seen) = api((500, "")).await;
-    by_oauth("x", &address, "secret").run().failed(4, "tailscale-unavailable");
+    by_oauth("acme/tailscale:1", &address, "secret").run().failed(4, "tailscale-unavailable");
     // Whether a 500 made a key is not known: no second one is asked for.
     assert_eq!(seen.seen.lock().unwrap().len(), 2);
 }

@@ -124,7 +124,7 @@ impl Command for NameImage {
         let event = run.event()?;
         // Whoever names commit and occasion does not take the triggering run's word for them.
         let is_named = inputs.sha.is_some() && (inputs.pull_request.is_some() || inputs.reference.is_some());
-        let event = if is_named { event } else { triggering::completed(event, run).await? };
+        let completed = if is_named { Ok(event.clone()) } else { triggering::completed(event.clone(), run).await };
         if event.change == RefChange::Deleted && inputs.sha.is_none() {
             return Err(deleted(&event));
         }
@@ -132,6 +132,11 @@ impl Command for NameImage {
         let images = images(&inputs, &mut problems);
         let rules = rules(&inputs, run, &mut problems);
         let keep: Keep = keep(run, &mut problems);
+        // A head that is not trusted is the whole answer, unless the inputs themselves are wrong: those are named all at once.
+        let event = match completed {
+            Err(failure) if problems.is_empty() => return Err(failure),
+            completed => completed.unwrap_or(event),
+        };
         let sha = sha(&inputs, &event, &mut problems);
         let occasion = occasion(&inputs, &event, &mut problems);
         let version = version(&inputs, run, occasion.as_ref(), &mut problems);

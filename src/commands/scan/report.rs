@@ -109,13 +109,13 @@ fn refused(settings: &Settings, stops: &[&Judged]) -> Failure {
 /// Writes the files that were asked for.
 fn files(settings: &Settings, scanned: &Scanned, judged: &[Judged], outputs: &mut Outputs) -> Result<(), Failure> {
     let image = settings.image.to_string();
-    if let Some(path) = &settings.sarif {
-        write(path, &sarif(scanned.tool, &scanned.version, &image, judged))?;
-        outputs.sarif = Some(path.display().to_string());
+    if let Some(target) = &settings.sarif {
+        write(&target.path, &sarif(scanned.tool, &scanned.version, &image, judged))?;
+        outputs.sarif = Some(target.given.clone());
     }
-    if let Some(path) = &settings.report {
-        write(path, &whole(settings, scanned, judged))?;
-        outputs.report = Some(path.display().to_string());
+    if let Some(target) = &settings.report {
+        write(&target.path, &whole(settings, scanned, judged))?;
+        outputs.report = Some(target.given.clone());
     }
     Ok(())
 }

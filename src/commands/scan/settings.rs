@@ -31,11 +31,20 @@ pub(super) struct Settings {
     pub(super) gate: Gate,
     /// Where the accepted findings stand, for people.
     pub(super) ignore_file: Option<String>,
-    pub(super) sarif: Option<PathBuf>,
-    pub(super) report: Option<PathBuf>,
+    pub(super) sarif: Option<Target>,
+    pub(super) report: Option<Target>,
     pub(super) max_age: Duration,
     pub(super) interval: Duration,
     pub(super) limit: Duration,
+}
+
+/// A file to be written.
+#[derive(Debug)]
+pub(super) struct Target {
+    /// As it was given, relative to the workspace: what a later step of the job, outside of our container, can use.
+    pub(super) given: String,
+    /// Where it is for us.
+    pub(super) path: PathBuf,
 }
 
 impl Settings {
@@ -71,7 +80,9 @@ impl Settings {
                 format!("scanner_image is {scanner_image}: whoever may move that tag decides what runs here; add its digest"),
             );
         }
-        let at = |path: &Option<String>| path.as_ref().map(|path| run.workspace().join(path));
+        let at = |path: &Option<String>| {
+            path.as_ref().map(|path| Target { given: path.clone(), path: run.workspace().join(path) })
+        };
         let today = run.clock.now().to_zoned(jiff::tz::TimeZone::UTC).date();
         let unfixed =
             if inputs.ignore_unfixed == Some(Flag(true)) { Unfixed::Passes } else { Unfixed::Counts };
@@ -109,8 +120,8 @@ impl Settings {
             format!("stop it for findings of {}{unfixed}", severities.join(" or ")),
         ];
         steps.extend(self.ignore_file.as_ref().map(|file| format!("accept what {file} accepts")));
-        steps.extend(self.sarif.as_ref().map(|path| format!("write SARIF to {}", path.display())));
-        steps.extend(self.report.as_ref().map(|path| format!("write the report to {}", path.display())));
+        steps.extend(self.sarif.as_ref().map(|target| format!("write SARIF to {}", target.given)));
+        steps.extend(self.report.as_ref().map(|target| format!("write the report to {}", target.given)));
         steps
     }
 }

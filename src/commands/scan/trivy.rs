@@ -168,7 +168,10 @@ fn judged(settings: &Settings, finished: &Finished) -> Result<(), Failure> {
     } else {
         failure("scanner-failed", &format!("the scanner ended with exit code {}", finished.code))
     };
-    let last = finished.tail.iter().rev().find(|line| !line.trim().is_empty());
+    // The two streams come in no fixed order: what Trivy calls fatal says more than what happens to come last.
+    let loud = |line: &&String| ["FATAL", "ERROR"].iter().any(|word| line.contains(word));
+    let any = |line: &&String| !line.trim().is_empty();
+    let last = finished.tail.iter().rev().find(loud).or_else(|| finished.tail.iter().rev().find(any));
     Err(match last {
         Some(line) => failure.hint(format!("Its last words: {}", line.trim())),
         None => failure.hint("It said nothing."),

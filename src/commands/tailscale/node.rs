@@ -8,6 +8,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use super::{Outputs, Plan};
 use crate::commands::run::Run;
 use crate::domain::build_event::LogStream;
+use crate::domain::container::Status;
 use crate::domain::tailnet::{HostPort, Node, NodeState};
 use crate::runner::{Failure, Kind};
 use crate::services::engine::{ContainerSpec, Engine, EngineError, Exec, Network};
@@ -15,7 +16,7 @@ use crate::services::toolbox::{self, Tool, Toolbox};
 
 /// Where the key lies in the container: never in arguments or environment, which others can see.
 const KEY_FILE: &str = "/run/landfall/authkey";
-const SOCKET: &str = "/tmp/landfall-tailscaled.sock";
+const SOCKET: &str = "/run/landfall/tailscaled.sock";
 /// Between two looks.
 const INTERVAL: Duration = Duration::from_millis(500);
 /// Time to log out; the node is ephemeral and goes by itself soon after.
@@ -35,6 +36,7 @@ pub(super) async fn join(
     let id = engine.create(&spec(plan, name)).await?;
     toolbox::put(engine, &id, &toolbox::Upload::bytes(KEY_FILE, key.expose_secret().as_bytes().to_vec()).private()).await?;
     engine.start(&id).await.map_err(|error| no_tun(error, plan))?;
+    run.log.info("the node runs and logs in");
     up(engine, plan, &id, run).await?;
     let node = running(engine, &id).await?;
     for complaint in &node.health {
@@ -56,7 +58,7 @@ pub(super) async fn join(
 
 /// The daemon keeps its state in memory: the node is gone with it.
 fn spec(plan: &Plan, name: &str) -> ContainerSpec {
-    let words = ["tailscaled", "--state=mem:", "--statedir=/tmp/landfall-tailscale", "--socket"];
+    let words = ["tailscaled", "--state=mem:", "--statedir=/run/landfall/state", "--socket"];
     let mut entrypoint: Vec<String> = words.map(str::to_owned).to_vec();
     entrypoint.push(SOCKET.to_owned());
     ContainerSpec {
@@ -109,15 +111,13 @@ async fn up(engine: &Engine, plan: &Plan, id: &str, run: &Run) -> Result<(), Fai
             Err(EngineError::Conflict { .. } | EngineError::NotFound { .. }) => return Err(died(engine, id).await),
             Err(error) => return Err(error.into()),
         };
+        let deaf = ["failed to connect", "connection refused", "no such file", "doesn't appear to be running"];
+        if code != 0 && deaf.iter().any(|words| written.contains(words)) {
+            tokio::time::sleep(INTERVAL).await;
+            continue;
+        }
         written.lines().for_each(|line| run.log.foreign(line));
-        if code == 0 {
-            return Ok(());
-        }
-        let is_deaf = ["failed to connect", "connection refused", "no such file", "doesn't appear to be running"];
-        if !is_deaf.iter().any(|words| written.contains(words)) {
-            return Err(refused(&written, code));
-        }
-        tokio::time::sleep(INTERVAL).await;
+        return if code == 0 { Ok(()) } else { Err(explained(engine, id, &written, code).await) };
     }
 }
 
@@ -135,7 +135,7 @@ async fn running(engine: &Engine, id: &str) -> Result<Node, Failure> {
                 return Err(Failure::new(Kind::Auth, "tailscale-approval", "Not joined", "the node has to be approved")
                     .hint("Use an OAuth client or a pre-approved auth key: nobody approves a node while a job waits."));
             }
-            None if code == 126 || code == 127 => return Err(refused(&written, code)),
+            None if code == 126 || code == 127 => return Err(explained(engine, id, &written, code).await),
             _ => tokio::time::sleep(INTERVAL).await,
         }
     }
@@ -144,17 +144,24 @@ async fn running(engine: &Engine, id: &str) -> Result<Node, Failure> {
 /// Tries from the host's network, which is where the job's steps are.
 async fn reached(engine: &Engine, id: &str, address: &HostPort) -> Result<(), Failure> {
     let port = address.port.to_string();
-    let words = ["nc", "-z", "-w", "3", &address.host, &port].map(str::to_owned).to_vec();
-    let exec = Exec { command: words, ..Exec::default() };
+    let exec = |words: &[&str]| {
+        let words = words.iter().copied().chain([address.host.as_str(), port.as_str()]).map(str::to_owned);
+        Exec { command: words.collect(), ..Exec::default() }
+    };
+    let mut try_out = exec(&["nc", "-z", "-w", "3"]);
     loop {
-        match said(engine, id, &exec).await {
+        match said(engine, id, &try_out).await {
             Ok((0, _)) => return Ok(()),
-            Ok((code @ (126 | 127), written)) => return Err(refused(&written, code)),
-            Ok(_) => {}
+            Ok((code @ (126 | 127), written)) => return Err(explained(engine, id, &written, code).await),
+            // A busybox whose nc only connects: what is still connected after its limit was reached.
+            Ok((_, written)) if written.contains("invalid option") || written.contains("unrecognized option") => {
+                try_out = exec(&["timeout", "5", "nc", "-w", "3"]);
+            }
+            Ok((124 | 137 | 143, _)) => return Ok(()),
+            Ok(_) => tokio::time::sleep(INTERVAL).await,
             Err(EngineError::Conflict { .. } | EngineError::NotFound { .. }) => return Err(died(engine, id).await),
             Err(error) => return Err(error.into()),
         }
-        tokio::time::sleep(INTERVAL).await;
     }
 }
 
@@ -184,6 +191,14 @@ async fn died(engine: &Engine, id: &str) -> Failure {
         None => failure.hint("It said nothing."),
     }
     .hint("It needs /dev/net/tun and the right to change the host's network: a runner without them cannot join.")
+}
+
+/// Why a command failed: some engines say of a container that has ended that the command cannot be run.
+async fn explained(engine: &Engine, id: &str, written: &str, code: i64) -> Failure {
+    match engine.container(id).await {
+        Ok(Some(container)) if container.state.status == Status::Running => refused(written, code),
+        _ => died(engine, id).await,
+    }
 }
 
 fn refused(written: &str, code: i64) -> Failure {
