@@ -41,7 +41,8 @@ async fn stand_in() -> String {
     let engine = engine::engine().await;
     let base = base(&engine).await;
     let name = format!("{}:1", unique("tailscale"));
-    let dockerfile = format!("FROM {base}\nCOPY tailscaled tailscale /bin/\nRUN chmod +x /bin/tailscaled /bin/tailscale\n");
+    let dockerfile =
+        format!("FROM {base}\nCOPY tailscaled tailscale /bin/\nRUN chmod +x /bin/tailscaled /bin/tailscale\n");
     let context = context(&[("Dockerfile", &dockerfile), ("tailscaled", DAEMON), ("tailscale", CLI)]);
     let mut request = request(context.path());
     request.tags = vec![name.clone()];
@@ -150,7 +151,9 @@ async fn api(key: (u16, &'static str)) -> (String, Api) {
         let line = format!("{} {:?} {}", parts.uri.path(), authorization, String::from_utf8_lossy(&body));
         api.seen.lock().unwrap().push(line);
         let (status, body) = match parts.uri.path() {
-            "/api/v2/oauth/token" if body.windows(5).any(|w| w == b"wrong") => (401, r#"{"message":"API token invalid"}"#),
+            "/api/v2/oauth/token" if body.windows(5).any(|w| w == b"wrong") => {
+                (401, r#"{"message":"API token invalid"}"#)
+            }
             "/api/v2/oauth/token" => (200, r#"{"access_token":"tskey-api-short","expires_in":3600}"#),
             _ => api.key,
         };
@@ -213,11 +216,13 @@ fn wrong_inputs_are_named_at_once() {
     let outcome = step.run();
     outcome.failed(2, "invalid-input");
     insta::assert_snapshot!(outcome.report());
-    let both = Landfall::new("tailscale").inputs(&[("authkey", "a"), ("oauth_client_id", "x"), ("oauth_secret", "y")]).run();
+    let both =
+        Landfall::new("tailscale").inputs(&[("authkey", "a"), ("oauth_client_id", "x"), ("oauth_secret", "y")]).run();
     both.failed(2, "invalid-input");
     let untagged = Landfall::new("tailscale").inputs(&[("oauth_client_id", "x"), ("oauth_secret", "y")]).run();
     assert!(error(&untagged).contains("tags is required with an OAuth client"), "{}", error(&untagged));
-    let dry = Landfall::new("tailscale").inputs(&[("authkey", "k"), ("wait_for", "db:5432"), ("dry_run", "true")]).run();
+    let dry =
+        Landfall::new("tailscale").inputs(&[("authkey", "k"), ("wait_for", "db:5432"), ("dry_run", "true")]).run();
     dry.succeeded();
     insta::assert_snapshot!(dry.report());
 }

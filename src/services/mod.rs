@@ -15,10 +15,9 @@ pub mod holdings;
 pub mod http;
 mod link;
 pub mod registry;
+pub mod tailscale;
 #[cfg(test)]
 mod testing;
-pub mod webhook;
-pub mod tailscale;
 pub mod toolbox;
 pub mod webhook;
 

@@ -79,7 +79,12 @@ impl Tailscale {
         if !matches!(base.scheme(), "http" | "https") || !base.has_host() {
             return Err(refused());
         }
-        Ok(Self { base, http: http::client().map_err(TailscaleError::Client)?, policy: RetryPolicy::default(), secrets })
+        Ok(Self {
+            base,
+            http: http::client().map_err(TailscaleError::Client)?,
+            policy: RetryPolicy::default(),
+            secrets,
+        })
     }
 
     /// A key for one node that is ephemeral, approved and has these tags.

@@ -87,7 +87,8 @@ fn enhanced_findings_are_read() {
             "vulnerablePackages": [{ "name": "lodash", "version": "4.17.0", "fixedInVersion": "4.17.21", "filePath": "app/package-lock.json" }] } });
     let world = world(Scan { statuses: vec!["ACTIVE".into()], enhanced: vec![enhanced], ..Scan::default() });
     let outcome = failing(scan(&world).input("report", "out/scan.json"), 3, "findings");
-    let report: Value = serde_json::from_slice(&std::fs::read(outcome.workspace().join("out/scan.json")).unwrap()).unwrap();
+    let report: Value =
+        serde_json::from_slice(&std::fs::read(outcome.workspace().join("out/scan.json")).unwrap()).unwrap();
     assert_eq!(report["findings"][0]["fixed"], "4.17.21");
     assert_eq!(report["passed"], false);
     done(scan(&world).input("severity", "critical"));

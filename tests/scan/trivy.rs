@@ -50,7 +50,9 @@ async fn images() -> Images {
     let image = format!("{}:v1", unique("scanned"));
     engine.tag(base, &image).await.unwrap();
     let scanner = format!("{}:1", unique("scanner"));
-    let dockerfile = format!("FROM {base}\nCOPY scanner /scanner\nRUN chmod +x /scanner\nCOPY reports /reports\nENTRYPOINT [\"/scanner\"]\n");
+    let dockerfile = format!(
+        "FROM {base}\nCOPY scanner /scanner\nRUN chmod +x /scanner\nCOPY reports /reports\nENTRYPOINT [\"/scanner\"]\n"
+    );
     let files = [
         ("Dockerfile", dockerfile.as_str()),
         ("scanner", SCRIPT),
@@ -86,10 +88,16 @@ async fn gone(images: &Images) {
 #[tokio::test]
 async fn findings_stop_the_image_and_are_told_in_every_form() {
     let images = images().await;
-    let outcome = failing(scan(&images, "findings").inputs(&[("sarif", "out/scan.sarif"), ("report", "out/scan.json")]), 3, "findings");
+    let outcome = failing(
+        scan(&images, "findings").inputs(&[("sarif", "out/scan.sarif"), ("report", "out/scan.json")]),
+        3,
+        "findings",
+    );
     let counts = ["passed", "critical", "high", "medium", "low", "blocking"].map(|name| outcome.output(name));
     assert_eq!(counts, ["false", "1", "1", "0", "1", "2"]);
-    let read = |name: &str| -> Value { serde_json::from_slice(&std::fs::read(outcome.workspace().join(name)).unwrap()).unwrap() };
+    let read = |name: &str| -> Value {
+        serde_json::from_slice(&std::fs::read(outcome.workspace().join(name)).unwrap()).unwrap()
+    };
     assert_eq!(read("out/scan.sarif")["runs"][0]["results"].as_array().unwrap().len(), 3);
     assert_eq!(read("out/scan.json")["findings"][0]["verdict"], "stops");
     assert_eq!(outcome.annotations("error").len(), 1);
@@ -102,13 +110,17 @@ async fn findings_stop_the_image_and_are_told_in_every_form() {
 async fn a_clean_image_passes_and_so_does_what_is_accepted() {
     let images = images().await;
     let outcome = done(scan(&images, "clean"));
-    assert_eq!([outcome.output("passed"), outcome.output("critical"), outcome.output("reason")], ["true", "0", "clean"]);
+    assert_eq!(
+        [outcome.output("passed"), outcome.output("critical"), outcome.output("reason")],
+        ["true", "0", "clean"]
+    );
     let accepted = "CVE-2022-37434 exp:2999-01-01 pkg:zlib # not reachable\nCVE-2023-0286 # because\nCVE-1 # gone\n";
     let outcome = done(scan(&images, "findings").file(".trivyignore", accepted));
     assert_eq!([outcome.output("passed"), outcome.output("ignored"), outcome.output("blocking")], ["true", "2", "0"]);
     assert!(outcome.report().contains("CVE-1 in .trivyignore is not found any more"), "{}", outcome.report());
     let expired = accepted.replace("2999", "2001");
-    let outcome = failing(scan(&images, "findings").file("accepted", &expired).input("ignore_file", "accepted"), 3, "findings");
+    let outcome =
+        failing(scan(&images, "findings").file("accepted", &expired).input("ignore_file", "accepted"), 3, "findings");
     assert_eq!(outcome.output("blocking"), "1");
     assert!(outcome.annotations("warning").iter().any(|note| note.title == "Exception expired"));
     let outcome = failing(scan(&images, "findings").input("ignore_unfixed", "true"), 3, "findings");
@@ -152,7 +164,10 @@ async fn an_image_of_a_registry_is_read_by_the_scanner_with_the_login_in_its_env
     ]);
     let outcome = done(step);
     let log = outcome.report();
-    assert!(log.contains("scanning registry.example/acme/web:v1") && log.contains("as scanner with 18 characters"), "{log}");
+    assert!(
+        log.contains("scanning registry.example/acme/web:v1") && log.contains("as scanner with 18 characters"),
+        "{log}"
+    );
     outcome.keeps("pa55word-of-nobody");
     gone(&images).await;
 }

@@ -55,7 +55,10 @@ pub fn handle(state: &mut State, operation: &str, body: &Value) -> Answer {
         return Err(AwsError::new("RepositoryNotFoundException", "no such registry"));
     }
     let Some(repository) = state.images.repositories.get(&name) else {
-        return Err(AwsError::new("RepositoryNotFoundException", format!("The repository with name '{name}' does not exist")));
+        return Err(AwsError::new(
+            "RepositoryNotFoundException",
+            format!("The repository with name '{name}' does not exist"),
+        ));
     };
     if !repository.tags.contains_key(&tag) && repository.find(&tag).is_none() {
         return Err(AwsError::new("ImageNotFoundException", format!("The image with imageId {tag} does not exist")));

@@ -10,10 +10,8 @@ impl From<TailscaleError> for Failure {
         let class = error.class();
         let message = error.to_string();
         let failure = match &error {
-            TailscaleError::Address(_) => {
-                Self::new(Kind::Input, "invalid-input", "Invalid api_url", message)
-                    .hint("api_url must be like https://api.tailscale.com.")
-            }
+            TailscaleError::Address(_) => Self::new(Kind::Input, "invalid-input", "Invalid api_url", message)
+                .hint("api_url must be like https://api.tailscale.com."),
             TailscaleError::Client(_) if class.is_transient() => away(message, class),
             TailscaleError::Client(_) => {
                 Self::new(Kind::Auth, "tailscale-unauthenticated", "OAuth client refused", message)
@@ -26,7 +24,9 @@ impl From<TailscaleError> for Failure {
                 "No key for a node",
                 message,
             )
-            .hint("The OAuth client needs the scope `auth_keys` (write), and must be allowed to give exactly these tags.")
+            .hint(
+                "The OAuth client needs the scope `auth_keys` (write), and must be allowed to give exactly these tags.",
+            )
             .hint("The tags must be in the tailnet's policy file, below `tagOwners`."),
         };
         failure.caused_by(error)

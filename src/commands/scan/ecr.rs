@@ -14,7 +14,9 @@ use crate::services::aws::{AwsError, Session, SessionOptions};
 pub(super) async fn scan(settings: &Settings, run: &Run) -> Result<Scanned, Failure> {
     let options = cloud::options(run);
     let region = options.region.clone().or_else(|| region_of(settings));
-    let session = run.unless_cancelled(Session::connect(SessionOptions { region, ..options })).await??;
+    // Boxed, because the chain of credentials is a large one.
+    let connecting = Box::pin(Session::connect(SessionOptions { region, ..options }));
+    let session = run.unless_cancelled(connecting).await??;
     let waiting = run.unless_cancelled(finished(settings, run, &session));
     match tokio::time::timeout(settings.limit, waiting).await {
         Ok(scanned) => scanned?,

@@ -52,7 +52,8 @@ fn remarks(settings: &Settings, scanned: &Scanned, run: &Run) {
     let (gate, file) = (gate(settings), settings.ignore_file.as_deref().unwrap_or("the ignore file"));
     for entry in gate.ignore.expired(&scanned.scan.findings, gate.today) {
         let until = entry.until.as_deref().unwrap_or("earlier");
-        run.log.warn("Exception expired", format!("{} in {file} was accepted until {until} and counts again", entry.id));
+        run.log
+            .warn("Exception expired", format!("{} in {file} was accepted until {until} and counts again", entry.id));
     }
     for entry in gate.ignore.unused(&scanned.scan.findings) {
         run.log.info(format!("{} in {file} is not found any more; the entry can go", entry.id));
@@ -92,14 +93,23 @@ fn in_words(counted: &BTreeMap<Severity, usize>) -> String {
 
 fn refused(settings: &Settings, stops: &[&Judged]) -> Failure {
     let owned: Vec<_> = stops.iter().map(|judged| judged.finding.clone()).collect();
-    let worst: Vec<String> =
-        owned.iter().take(3).map(|finding| format!("{} in {} {}", finding.id, finding.package, finding.installed)).collect();
+    let worst: Vec<String> = owned
+        .iter()
+        .take(3)
+        .map(|finding| format!("{} in {} {}", finding.id, finding.package, finding.installed))
+        .collect();
     let more = if owned.len() > worst.len() { ", …" } else { "" };
-    let message = format!("{} has {} findings that stop it: {}{more}", settings.image, in_words(&counts(&owned)), worst.join(", "));
+    let message = format!(
+        "{} has {} findings that stop it: {}{more}",
+        settings.image,
+        in_words(&counts(&owned)),
+        worst.join(", ")
+    );
     let fixable = owned.iter().filter(|finding| finding.fixed.is_some()).count();
     let failure = Failure::new(Kind::Gate, "findings", "Vulnerabilities found", message);
     let failure = if fixable > 0 {
-        failure.hint(format!("{fixable} of {} can be fixed by an update; the summary says to which version.", owned.len()))
+        failure
+            .hint(format!("{fixable} of {} can be fixed by an update; the summary says to which version.", owned.len()))
     } else {
         failure.hint("There is no fix for any of them yet; `ignore_unfixed: true` lets such findings pass.")
     };
@@ -166,7 +176,11 @@ fn section(settings: &Settings, scanned: &Scanned, judged: &[Judged], counted: &
     let blocking: Vec<_> = stops.iter().map(|judged| judged.finding.clone()).collect();
     let blocking = counts(&blocking);
     let rows = counted.iter().map(|(severity, count)| {
-        vec![severity.word().to_owned(), count.to_string(), blocking.get(severity).copied().unwrap_or_default().to_string()]
+        vec![
+            severity.word().to_owned(),
+            count.to_string(),
+            blocking.get(severity).copied().unwrap_or_default().to_string(),
+        ]
     });
     let mut section = Markdown::new().heading(3, title).raw(&about).table(&["Severity", "Found", "Stop it"], rows);
     if !stops.is_empty() {
@@ -176,7 +190,9 @@ fn section(settings: &Settings, scanned: &Scanned, judged: &[Judged], counted: &
         }
     }
     let accepted = judged.iter().filter_map(|judged| match &judged.verdict {
-        Judgement::Accepted(reason) => Some(vec![code(&judged.finding.id), code(&judged.finding.package), escaped(reason)]),
+        Judgement::Accepted(reason) => {
+            Some(vec![code(&judged.finding.id), code(&judged.finding.package), escaped(reason)])
+        }
         _ => None,
     });
     let accepted: Vec<_> = accepted.take(SHOWN).collect();

@@ -77,15 +77,16 @@ impl Settings {
         if inputs.scanner_image.is_some() && !scanner_image.contains("@sha256:") {
             run.log.warn(
                 "Scanner not pinned",
-                format!("scanner_image is {scanner_image}: whoever may move that tag decides what runs here; add its digest"),
+                format!(
+                    "scanner_image is {scanner_image}: whoever may move that tag decides what runs here; add its digest"
+                ),
             );
         }
         let at = |path: &Option<String>| {
             path.as_ref().map(|path| Target { given: path.clone(), path: run.workspace().join(path) })
         };
         let today = run.clock.now().to_zoned(jiff::tz::TimeZone::UTC).date();
-        let unfixed =
-            if inputs.ignore_unfixed == Some(Flag(true)) { Unfixed::Passes } else { Unfixed::Counts };
+        let unfixed = if inputs.ignore_unfixed == Some(Flag(true)) { Unfixed::Passes } else { Unfixed::Counts };
         Ok(Self {
             image,
             scanner,

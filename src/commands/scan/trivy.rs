@@ -196,7 +196,8 @@ fn read(settings: &Settings, path: &Path, run: &Run) -> Result<Scanned, Failure>
     }
     let scan = report.scan();
     if !scan.examined && !settings.allow_unexamined {
-        let message = format!("{} was not scanned: the scanner knows neither its system nor any package in it", settings.image);
+        let message =
+            format!("{} was not scanned: the scanner knows neither its system nor any package in it", settings.image);
         return Err(Failure::new(Kind::Work, "scan-unsupported", "No scan result", message)
             .hint("For an image that is a single static binary set `allow_unexamined: true`; its own build has to be scanned then."));
     }

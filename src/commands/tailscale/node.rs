@@ -34,7 +34,8 @@ pub(super) async fn join(
     let tool = Tool::new(&plan.image, Vec::<String>::new());
     Toolbox::new(engine).provide(&tool, |line| run.log.info(line)).await?;
     let id = engine.create(&spec(plan, name)).await?;
-    toolbox::put(engine, &id, &toolbox::Upload::bytes(KEY_FILE, key.expose_secret().as_bytes().to_vec()).private()).await?;
+    toolbox::put(engine, &id, &toolbox::Upload::bytes(KEY_FILE, key.expose_secret().as_bytes().to_vec()).private())
+        .await?;
     engine.start(&id).await.map_err(|error| no_tun(error, plan))?;
     run.log.info("the node runs and logs in");
     up(engine, plan, &id, run).await?;
@@ -132,8 +133,13 @@ async fn running(engine: &Engine, id: &str) -> Result<Node, Failure> {
         match json.as_ref().and_then(Node::of) {
             Some(node) if node.state == NodeState::Running && !node.addresses.is_empty() => return Ok(node),
             Some(node) if node.state == NodeState::NeedsApproval => {
-                return Err(Failure::new(Kind::Auth, "tailscale-approval", "Not joined", "the node has to be approved")
-                    .hint("Use an OAuth client or a pre-approved auth key: nobody approves a node while a job waits."));
+                return Err(Failure::new(
+                    Kind::Auth,
+                    "tailscale-approval",
+                    "Not joined",
+                    "the node has to be approved",
+                )
+                .hint("Use an OAuth client or a pre-approved auth key: nobody approves a node while a job waits."));
             }
             None if code == 126 || code == 127 => return Err(explained(engine, id, &written, code).await),
             _ => tokio::time::sleep(INTERVAL).await,
@@ -204,10 +210,16 @@ async fn explained(engine: &Engine, id: &str, written: &str, code: i64) -> Failu
 fn refused(written: &str, code: i64) -> Failure {
     let said = written.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or("it said nothing").trim();
     let lower = written.to_lowercase();
-    let is_about_the_key = ["invalid key", "key expired", "not valid", "unauthorized", "not permitted", "unable to validate"];
+    let is_about_the_key =
+        ["invalid key", "key expired", "not valid", "unauthorized", "not permitted", "unable to validate"];
     if is_about_the_key.iter().any(|words| lower.contains(words)) {
-        return Failure::new(Kind::Auth, "tailscale-forbidden", "Not joined", format!("Tailscale refuses the key: {said}"))
-            .hint("An auth key is used up, expired or revoked; or the tags are not allowed for it.");
+        return Failure::new(
+            Kind::Auth,
+            "tailscale-forbidden",
+            "Not joined",
+            format!("Tailscale refuses the key: {said}"),
+        )
+        .hint("An auth key is used up, expired or revoked; or the tags are not allowed for it.");
     }
     Failure::new(Kind::Work, "tailscale-failed", "Not joined", format!("tailscale ended with exit code {code}: {said}"))
         .hint("Is `tailscale_image` an image of Tailscale, with `tailscaled`, `tailscale` and `nc`?")

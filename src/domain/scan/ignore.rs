@@ -115,8 +115,7 @@ impl IgnoreList {
             let mut words = words.split_whitespace();
             let Some(id) = words.next() else { continue };
             let reason = reason.filter(|reason| !reason.is_empty());
-            let mut entry =
-                Ignored { id: id.to_owned(), package: None, places: Vec::new(), until: None, reason, line };
+            let mut entry = Ignored { id: id.to_owned(), package: None, places: Vec::new(), until: None, reason, line };
             for word in words {
                 match word.split_once(':') {
                     Some(("exp", date)) => match date.parse::<Date>() {
@@ -138,8 +137,7 @@ impl IgnoreList {
     /// # Errors
     /// What the parser says, or each date that is none.
     pub fn yaml(text: &str) -> Result<Self, Vec<IgnoreError>> {
-        let file: YamlFile =
-            serde_yaml::from_str(text).map_err(|error| vec![IgnoreError::Yaml(error.to_string())])?;
+        let file: YamlFile = serde_yaml::from_str(text).map_err(|error| vec![IgnoreError::Yaml(error.to_string())])?;
         let mut errors = Vec::new();
         let entries = file.vulnerabilities.into_iter().map(|entry| {
             // Trivy takes a date or a moment; its day counts.
@@ -150,7 +148,14 @@ impl IgnoreList {
                 }
                 day
             });
-            Ignored { id: entry.id, package: entry.package, places: entry.paths, until, reason: entry.statement, line: 0 }
+            Ignored {
+                id: entry.id,
+                package: entry.package,
+                places: entry.paths,
+                until,
+                reason: entry.statement,
+                line: 0,
+            }
         });
         let entries = entries.collect();
         if errors.is_empty() { Ok(Self(entries)) } else { Err(errors) }

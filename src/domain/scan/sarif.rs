@@ -87,9 +87,23 @@ fn uri(place: &str, image: &str) -> String {
 
 /// Everything that a path of a URI may not hold as it is (RFC 3986, section 3.3), and the colon, which would make the
 /// first segment a scheme.
-const UNSAFE: &percent_encoding::AsciiSet =
-    &percent_encoding::CONTROLS.add(b' ').add(b'"').add(b'#').add(b'<').add(b'>').add(b'?').add(b'`').add(b'{').add(b'}')
-        .add(b'%').add(b':').add(b'[').add(b']').add(b'\\').add(b'^').add(b'|');
+const UNSAFE: &percent_encoding::AsciiSet = &percent_encoding::CONTROLS
+    .add(b' ')
+    .add(b'"')
+    .add(b'#')
+    .add(b'<')
+    .add(b'>')
+    .add(b'?')
+    .add(b'`')
+    .add(b'{')
+    .add(b'}')
+    .add(b'%')
+    .add(b':')
+    .add(b'[')
+    .add(b']')
+    .add(b'\\')
+    .add(b'^')
+    .add(b'|');
 
 fn level(severity: Severity) -> &'static str {
     match severity {

@@ -39,7 +39,8 @@ fn gate(severities: &[Severity]) -> Gate {
 fn trivys_report_becomes_ours() {
     let scan = trivy();
     assert_eq!((scan.system.as_deref(), scan.end_of_life, scan.examined), (Some("alpine 3.15.0"), true, true));
-    let found: Vec<_> = scan.findings.iter().map(|found| (found.severity, found.id.as_str(), found.place.as_str())).collect();
+    let found: Vec<_> =
+        scan.findings.iter().map(|found| (found.severity, found.id.as_str(), found.place.as_str())).collect();
     assert_eq!(
         found,
         [
@@ -55,7 +56,9 @@ fn trivys_report_becomes_ours() {
 
 #[test]
 fn ecrs_states_are_told_apart_and_what_is_new_is_no_result() {
-    let state = |status: &str| EcrScan::of(&json!({ "imageScanStatus": { "status": status, "description": "why" } })).unwrap().state;
+    let state = |status: &str| {
+        EcrScan::of(&json!({ "imageScanStatus": { "status": status, "description": "why" } })).unwrap().state
+    };
     assert_eq!((state("COMPLETE"), state("ACTIVE")), (EcrState::Ready, EcrState::Ready));
     assert_eq!((state("PENDING"), state("IN_PROGRESS")), (EcrState::Pending, EcrState::Pending));
     for status in ["FAILED", "UNSUPPORTED_IMAGE", "SCAN_ELIGIBILITY_EXPIRED", "FINDINGS_UNAVAILABLE", "NOVEL"] {
@@ -82,7 +85,8 @@ fn ecrs_findings_become_ours_page_by_page() {
     assert_eq!(scan.completed_at, Some(1_700_000_000));
     assert_eq!(scan.add(&enhanced), 3);
     let scan = scan.scan();
-    let found: Vec<_> = scan.findings.iter().map(|f| (f.severity, f.id.as_str(), f.fixed.as_deref(), f.place.as_str())).collect();
+    let found: Vec<_> =
+        scan.findings.iter().map(|f| (f.severity, f.id.as_str(), f.fixed.as_deref(), f.place.as_str())).collect();
     assert_eq!(
         found,
         [
@@ -96,12 +100,15 @@ fn ecrs_findings_become_ours_page_by_page() {
 #[test]
 fn a_gate_counts_what_it_is_told_to() {
     let scan = trivy();
-    let verdicts = |gate: &Gate| gate.judge_all(&scan.findings).into_iter().map(|judged| judged.verdict).collect::<Vec<_>>();
+    let verdicts =
+        |gate: &Gate| gate.judge_all(&scan.findings).into_iter().map(|judged| judged.verdict).collect::<Vec<_>>();
     let strict = gate(&[Severity::Critical, Severity::High]);
     assert_eq!(verdicts(&strict), [Verdict::Stops, Verdict::Stops, Verdict::Below]);
     let fixed_only = Gate { unfixed: Unfixed::Passes, ..strict.clone() };
     assert_eq!(verdicts(&fixed_only), [Verdict::Stops, Verdict::Unfixed, Verdict::Below]);
-    let ignore = IgnoreList::lines("CVE-2022-1 exp:2026-11-24 # not reachable\nCVE-2023-2 exp:2026-11-23 # late\nCVE-9").unwrap();
+    let ignore =
+        IgnoreList::lines("CVE-2022-1 exp:2026-11-24 # not reachable\nCVE-2023-2 exp:2026-11-23 # late\nCVE-9")
+            .unwrap();
     assert_eq!(ignore.expired(&scan.findings, strict.today).len(), 1);
     assert_eq!(ignore.unused(&scan.findings)[0].id, "CVE-9");
     let lenient = Gate { ignore, ..strict };
@@ -142,7 +149,8 @@ fn ignore_files_say_what_is_wrong_line_by_line() {
             "line 4: 'because' is neither exp:YYYY-MM-DD, pkg:<name>, path:<glob> nor a # reason",
         ]
     );
-    let yaml = "vulnerabilities:\n  - id: CVE-2022-1\n    expired_at: 2026-12-31\n    statement: why\n    paths: ['app*']\n";
+    let yaml =
+        "vulnerabilities:\n  - id: CVE-2022-1\n    expired_at: 2026-12-31\n    statement: why\n    paths: ['app*']\n";
     let list = IgnoreList::yaml(yaml).unwrap();
     assert!(list.accepting(&trivy().findings[0], date(2026, 12, 31)).is_some());
     assert!(IgnoreList::yaml("vulnerabilities: [{idd: x}]").is_err());
@@ -160,7 +168,10 @@ fn sarif_has_what_code_scanning_wants() {
     let first = &run["results"][0];
     assert_eq!(run["tool"]["driver"]["rules"][0]["properties"]["security-severity"], "9.5");
     assert_eq!(first["suppressions"][0]["justification"], "known");
-    assert_eq!(first["locations"][0]["physicalLocation"]["artifactLocation"]["uri"], "registry.example%3A5000/app%3Av1");
+    assert_eq!(
+        first["locations"][0]["physicalLocation"]["artifactLocation"]["uri"],
+        "registry.example%3A5000/app%3Av1"
+    );
     let of_binary = &run["results"][2]["locations"][0]["physicalLocation"]["artifactLocation"]["uri"];
     assert_eq!(of_binary, "usr/bin/app");
 }

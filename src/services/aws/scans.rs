@@ -67,19 +67,9 @@ impl Session {
         self.scan_call(subject, "StartImageScan", &subject.body).await.map(drop)
     }
 
-    async fn scan_call(
-        &self,
-        subject: &ScanSubject,
-        operation: &'static str,
-        body: &Value,
-    ) -> Result<Value, AwsError> {
-        let call = JsonCall {
-            service: JsonService::Ecr,
-            operation,
-            object: &subject.object,
-            body,
-            repeat: Repeat::Always,
-        };
+    async fn scan_call(&self, subject: &ScanSubject, operation: &'static str, body: &Value) -> Result<Value, AwsError> {
+        let call =
+            JsonCall { service: JsonService::Ecr, operation, object: &subject.object, body, repeat: Repeat::Always };
         match &subject.region {
             Some(region) => self.json_call_in(region, call).await,
             None => self.json_call(call).await,

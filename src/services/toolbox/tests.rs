@@ -72,7 +72,7 @@ async fn nothing_leaves_its_folder_and_nothing_is_left_behind() {
         let left: Vec<_> = std::fs::read_dir(scratch.path()).unwrap().collect();
         assert!(left.is_empty(), "{name}: {error}: {left:?}");
     }
-    assert!(!std::path::Path::new("/escaped").exists() && !std::path::Path::new("/tmp/escaped").exists());
+    assert!(!Path::new("/escaped").exists() && !Path::new("/tmp/escaped").exists());
 }
 
 #[test]
