@@ -23,9 +23,9 @@ pub mod scan;
 pub mod shared;
 mod sticky;
 pub mod tags;
-pub mod up;
 pub mod tailscale;
 mod triggering;
+pub mod up;
 mod upstream;
 
 pub use entry::main;
