@@ -18,6 +18,7 @@ pub mod prune;
 pub mod pull;
 pub mod report;
 pub mod resolve;
+pub mod route;
 pub mod run;
 pub mod scan;
 pub mod shared;
@@ -42,6 +43,7 @@ pub fn all() -> Vec<Descriptor> {
         merge::Merge::descriptor(),
         scan::ScanImage::descriptor(),
         deploy::Deploy::descriptor(),
+        route::Route::descriptor(),
         dashboard::Dashboard::descriptor(),
         report::Report::descriptor(),
         notify::Notify::descriptor(),

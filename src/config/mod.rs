@@ -10,6 +10,7 @@ use crate::contract::values::{Lines, List, Map};
 use crate::domain::globs::Globs;
 use crate::domain::ladder::Ladder;
 use crate::domain::retention::PolicyBlock;
+use crate::domain::route::Routes;
 use crate::runner::nearest;
 
 mod settings;
@@ -32,7 +33,7 @@ pub struct Config {
     /// What `prune` keeps and deletes, by policy name.
     pub retention: BTreeMap<String, PolicyBlock>,
     /// Which event and which comment asks for what.
-    pub routes: Opaque,
+    pub routes: Routes,
     /// How the dashboard comment looks.
     pub dashboard: Dashboard,
     /// Thresholds and classes of `metrics`.
@@ -123,6 +124,17 @@ impl Config {
             return Ok(Self::default());
         }
         serde_yaml::from_str(text).map_err(|error| invalid(&error, path))
+    }
+
+    /// Parses routes alone, as an input gives them.
+    ///
+    /// # Errors
+    /// What is wrong and where, in words that fit behind the input's name.
+    pub fn parse_routes(text: &str) -> Result<Routes, String> {
+        serde_yaml::from_str(text).map_err(|error| {
+            let (line, column) = error.location().map_or((1, 1), |place| (place.line(), place.column()));
+            format!("cannot be used: line {line}, column {column}: {}", explained(&error.to_string()))
+        })
     }
 
     /// The settings of one environment.

@@ -4,10 +4,16 @@
 //! (`head.repo` of a deleted fork, almost everything of `schedule`). Reading is therefore lenient: what is absent or
 //! strange is `None`, and whoever needs it says so.
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 use serde_json::Value;
 
 use super::names::CommitSha;
+
+mod facts;
+
+pub use facts::{Actor, CommentFacts};
 
 /// What the runner says beside the payload, as given in `GITHUB_*` variables.
 #[derive(Debug, Clone, Copy, Default)]
@@ -131,6 +137,16 @@ pub struct Event {
     pub committed_at: Option<Timestamp>,
     /// What became of the ref.
     pub change: RefChange,
+    /// Who caused it.
+    pub sender: Option<Actor>,
+    /// The comment that it is about.
+    pub comment: Option<CommentFacts>,
+    /// Inputs of a dispatch by hand; texts, numbers and booleans of a dispatched payload.
+    pub inputs: BTreeMap<String, String>,
+    /// Name of the other run's workflow, for `workflow_run`.
+    pub workflow: Option<String>,
+    /// How the other run ended.
+    pub conclusion: Option<String>,
 }
 
 impl Event {
@@ -149,6 +165,11 @@ impl Event {
             default_branch: text(payload, "/repository/default_branch"),
             committed_at: None,
             change: RefChange::Present,
+            sender: Actor::at(payload, "/sender"),
+            comment: None,
+            inputs: BTreeMap::new(),
+            workflow: None,
+            conclusion: None,
             kind,
         };
         match event.kind {
@@ -160,6 +181,9 @@ impl Event {
             EventKind::Schedule => event.schedule(),
             EventKind::MergeGroup => event.merge_group(payload),
             EventKind::Release => event.release(payload),
+            EventKind::WorkflowDispatch | EventKind::RepositoryDispatch => {
+                Self { inputs: facts::inputs(payload), ..event }
+            }
             _ => event,
         }
     }
@@ -213,8 +237,9 @@ impl Event {
     }
 
     fn comment(self, payload: &Value) -> Self {
+        let comment = CommentFacts::of(payload);
         if !payload.pointer("/issue/pull_request").is_some_and(Value::is_object) {
-            return self;
+            return Self { comment, ..self };
         }
         // The run's commit and ref are the default branch's: they say nothing about the pull request.
         Self {
@@ -222,6 +247,7 @@ impl Event {
             git_ref: None,
             pull_request: number(payload, "/issue/number"),
             origin: Origin::Unknown,
+            comment,
             ..self
         }
     }
@@ -247,6 +273,8 @@ impl Event {
             pull_request: pull.and_then(|pull| number(pull, "/number")),
             origin: origin(run("head_repository/full_name").as_deref(), repository.as_deref()),
             committed_at: time(payload, "/workflow_run/head_commit/timestamp"),
+            workflow: text(payload, "/workflow/name").or_else(|| run("name")),
+            conclusion: run("conclusion"),
             ..self
         }
     }

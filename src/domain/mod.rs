@@ -34,6 +34,7 @@ pub mod report;
 pub mod retention;
 pub mod rollout;
 pub mod scan;
+pub mod route;
 pub mod shell;
 pub mod slug;
 pub mod tags;

@@ -17,6 +17,7 @@ use super::state::State;
 
 pub mod comments;
 pub mod packages;
+pub mod people;
 
 pub use comments::{Comment, Delays, Status};
 pub mod actions;
@@ -101,6 +102,12 @@ pub struct Repository {
     pub comments: BTreeMap<u64, Comment>,
     pub statuses: Vec<Status>,
     pub past: comments::Past,
+    /// Login to role.
+    pub roles: BTreeMap<String, String>,
+    /// Moves of branches, the oldest first.
+    pub pushes: Vec<people::Push>,
+    /// Commit to the moment when its checks began.
+    pub suites: BTreeMap<String, Moment>,
     /// Seeds only: branch to the files of its one commit.
     pub trees: BTreeMap<String, BTreeMap<String, File>>,
     /// Seeds only: branch to a directory on disk whose files are its one commit.
@@ -435,7 +442,8 @@ fn repository(state: &mut State, request: &Request, at: &At<'_>, rest: &[&str]) 
     }
     let found = state.github.repositories[at.name].clone();
     if reads {
-        if let Some(reply) = comments::read(state, request, &found, rest) {
+        let others = comments::read(state, request, &found, rest).or_else(|| people::read(request, &found, rest));
+        if let Some(reply) = others {
             return reply;
         }
         return match rest {

@@ -28,6 +28,7 @@ use url::Url;
 use super::SecretObserver;
 use super::http::{self as policy, Repeat, RetryPolicy, TOTAL_TIMEOUT};
 
+mod activity;
 mod archive;
 mod artifacts;
 mod changes;

@@ -6,6 +6,7 @@ use super::pages::Pages;
 use super::route::Route;
 use super::{Asked, GithubClient, GithubError, Repository};
 use crate::domain::names::{BranchName, CommitSha, RepositoryName};
+use crate::domain::route::Level;
 
 /// A pull request.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -95,6 +96,22 @@ impl GithubClient {
         let asked =
             Asked::new("pull requests", format!("of {} in {repository}", sha.short())).needing("pull-requests: read");
         Pages::new(self, asked, Route::of(repository).words("/commits").name(sha.as_str()).words("/pulls"))
+    }
+
+    /// What `user` may do in a repository, roles such as `maintain` told apart.
+    ///
+    /// # Errors
+    /// Those of [`Self::permission`].
+    pub async fn access_level(&self, repository: &RepositoryName, user: &str) -> Result<Level, GithubError> {
+        #[derive(Deserialize)]
+        struct Body {
+            permission: String,
+            role_name: Option<String>,
+        }
+        let asked = Asked::new("permission", format!("of '{user}' in {repository}")).needing("metadata: read");
+        let route = Route::of(repository).words("/collaborators").name(user).words("/permission");
+        let body: Body = self.read(&asked, &route).await?;
+        Ok(Level::of(&body.permission, body.role_name.as_deref()))
     }
 
     /// What `user` may do in a repository.
