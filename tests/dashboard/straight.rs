@@ -92,7 +92,7 @@ fn a_push_during_a_run_changes_nothing() {
 fn the_config_names_stages_and_the_latest_of_several_changes_counts() {
     let world = World::start_blocking();
     let sha = a_pull_request(&world);
-    let config = "dashboard:\n  marker: shop\n  title: Shop\n  stages:\n    build: Build\n    ship: Ship it\n";
+    let config = "routes:\n  commands:\n    /ship: {help: Ship it, confirm: YES}\ndashboard:\n  marker: shop\n  title: Shop\n  stages:\n    build: Build\n    ship: Ship it\n";
     let run =
         |stage: &str, status: &str| update(&world, &sha, stage, status).file(".github/landfall.yml", config).run();
     run("build", "running").succeeded();
@@ -104,6 +104,7 @@ fn the_config_names_stages_and_the_latest_of_several_changes_counts() {
     assert!(body.starts_with(&format!("<!-- shop:{} -->\n## ⚙️ Shop `{}`\n", &sha[..7], &sha[..7])), "{body}");
     assert!(body.contains("| Build | ✅ |") && body.contains("| Ship it | ⏭️ |"), "{body}");
     assert!(body.contains("Ready to merge"), "{body}");
+    assert!(body.contains("| `/ship YES` | Ship it |"), "{body}");
     assert!(
         body.contains("| Build ❌ | octocat (pull&#95;request)")
             || body.contains("| Build ❌ | octocat (pull\\_request)"),

@@ -8,7 +8,8 @@ use super::inputs::{Given, Keep, Operation, Settings};
 use super::sources::{Seen, Sources};
 use crate::commands::run::Run;
 use crate::commands::upstream::Clients;
-use crate::domain::dashboard::{Board, Picture, Record, StageKey};
+use crate::domain::comment::clean;
+use crate::domain::dashboard::{Board, MOST_COMMANDS, Picture, Record, StageKey};
 use crate::domain::names::{CommitSha, RepositoryName};
 use crate::runner::{Failure, Problems};
 use crate::services::github::{GithubClient, GithubError, PullRequest, Thread};
@@ -89,7 +90,7 @@ pub(super) async fn plan(settings: Settings, run: &Run) -> Result<Plan, Failure>
         repository,
     };
     let seen = sources.look(settings.keep != Keep::Comment).await?;
-    let mut board = Board::named(settings.declared.clone(), Vec::new()).merged(&seen.board);
+    let mut board = Board::named(settings.declared.clone(), commands(run)).merged(&seen.board);
     let changes = changes(&settings, &board, run);
     board.append_unnamed();
     let operation = match settings.operation {
@@ -98,6 +99,16 @@ pub(super) async fn plan(settings: Settings, run: &Run) -> Result<Plan, Failure>
         Operation::Show => "show",
     };
     Ok(Plan { operation, settings, sources, seen, board, changes })
+}
+
+/// The commands that the config has words about, for people who look at the dashboard.
+fn commands(run: &Run) -> Vec<(String, String)> {
+    let routes = run.config.routes.commands.iter().flatten();
+    let described = routes.filter_map(|(words, route)| {
+        let confirm = route.confirm.as_deref().map(|word| format!(" {word}")).unwrap_or_default();
+        Some((clean(&format!("{words}{confirm}"), 80), clean(route.help.as_deref()?, 120)))
+    });
+    described.take(MOST_COMMANDS).collect()
 }
 
 /// The records that the inputs ask for.

@@ -7,6 +7,7 @@ use serde::Serialize;
 use super::inputs::{Outputs, Settings};
 use crate::commands::run::Run;
 use crate::commands::upstream::Clients;
+use crate::domain::comment::Reaction;
 use crate::domain::event::{Event, EventKind, Origin};
 use crate::domain::names::{BranchName, CommitSha};
 use crate::domain::route::{
@@ -261,11 +262,11 @@ impl Planner<'_> {
         match verdict {
             Ok(()) if asked.route.answer => {
                 self.reply = Some(list(&self.settings.routes.commands()));
-                self.reaction = self.settings.reaction.map(|reaction| reaction.as_str());
+                self.reaction = self.settings.reaction.map(Reaction::as_str);
                 Ok(Answer::Tell("answered"))
             }
             Ok(()) => {
-                self.reaction = self.settings.reaction.map(|reaction| reaction.as_str());
+                self.reaction = self.settings.reaction.map(Reaction::as_str);
                 Ok(Answer::Run(asked.job()))
             }
             Err(refusal) => Ok(self.refuse(asked, &refusal, level)),

@@ -12,7 +12,7 @@ use super::stage::{StageKey, Stages};
 use crate::domain::comment::{LONGEST_UNITS, MarkerName, clean};
 
 /// The most commands that are kept.
-const MOST_COMMANDS: usize = 30;
+pub const MOST_COMMANDS: usize = 30;
 /// The longest words about a command, in characters.
 const LONGEST_WORDS: usize = 120;
 

@@ -13,7 +13,7 @@ mod render;
 mod stage;
 
 pub use board::{Board, Entry, LONGEST_HISTORY, MOST_STAGES, Record, is_link};
-pub use hidden::{hidden, read_hidden};
+pub use hidden::{MOST_COMMANDS, hidden, read_hidden};
 pub use render::{Picture, next_step};
 pub use stage::{StageKey, StageStatus, Stages, default_stages};
 

@@ -204,3 +204,37 @@ proptest! {
         prop_assert!(event.sha.is_none_or(|sha| sha.as_str() != ZEROS));
     }
 }
+
+#[test]
+fn a_comment_has_an_author_and_a_time_and_an_event_a_sender() {
+    let payload = json!({
+        "action": "created",
+        "issue": { "number": 7, "pull_request": {} },
+        "comment": { "id": 5, "body": "/plan", "user": { "login": "renovate[bot]", "type": "Bot" },
+            "created_at": "2026-01-01T12:00:00Z" },
+        "sender": { "login": "octocat", "type": "User" },
+    });
+    let event = read("issue_comment", "refs/heads/main", &payload);
+    let comment = event.comment.unwrap();
+    assert_eq!((comment.id, comment.body.as_str(), comment.author.is_bot), (5, "/plan", true));
+    assert_eq!(comment.created_at, "2026-01-01T12:00:00Z".parse().ok());
+    assert_eq!(event.sender, Some(Actor { login: "octocat".to_owned(), is_bot: false }));
+    for broken in [json!({ "id": 5 }), json!({ "id": 5, "user": null }), json!({ "user": { "login": "x" } })] {
+        let payload = json!({ "issue": { "number": 7, "pull_request": {} }, "comment": broken });
+        assert_eq!(read("issue_comment", "refs/heads/main", &payload).comment, None);
+    }
+}
+
+#[test]
+fn inputs_are_texts_whoever_dispatched() {
+    let by_hand = json!({ "inputs": { "command": "plan", "force": true, "count": 3, "nothing": null } });
+    let inputs = read("workflow_dispatch", "refs/heads/main", &by_hand).inputs;
+    let text = |name: &str| inputs.get(name).map(String::as_str);
+    assert_eq!(
+        (text("command"), text("force"), text("count"), text("nothing")),
+        (Some("plan"), Some("true"), Some("3"), None)
+    );
+    let by_api = json!({ "action": "sync", "client_payload": { "command": "e2e", "deep": { "a": 1 } } });
+    let event = read("repository_dispatch", "refs/heads/main", &by_api);
+    assert_eq!(event.inputs.into_iter().collect::<Vec<_>>(), [("command".to_owned(), "e2e".to_owned())]);
+}
