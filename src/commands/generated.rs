@@ -13,7 +13,8 @@ pub fn files() -> Vec<(String, String)> {
     let commands = super::all();
     let mut files = vec![
         ("action.yml".to_owned(), root(&commands).render()),
-        ("schema/landfall.schema.json".to_owned(), config_schema()),
+        ("schema/landfall.schema.json".to_owned(), schema_of::<Config>()),
+        ("schema/metrics.schema.json".to_owned(), schema_of::<crate::domain::metrics::Report>()),
         ("docs/reference/README.md".to_owned(), index(&commands)),
     ];
     for command in &commands {
@@ -93,8 +94,8 @@ fn index(commands: &[Descriptor]) -> String {
     )
 }
 
-fn config_schema() -> String {
-    let schema = schemars::schema_for!(Config);
+fn schema_of<T: schemars::JsonSchema>() -> String {
+    let schema = schemars::schema_for!(T);
     let mut text = serde_json::to_string_pretty(schema.as_value()).unwrap_or_default();
     text.push('\n');
     text

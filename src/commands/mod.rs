@@ -7,6 +7,7 @@ mod cloud;
 pub mod config;
 pub mod dashboard;
 pub mod deploy;
+pub mod doctor;
 mod entry;
 mod failures;
 pub mod framework;
@@ -17,6 +18,7 @@ pub mod notify;
 pub mod prune;
 pub mod pull;
 pub mod report;
+pub mod metrics;
 pub mod resolve;
 pub mod route;
 pub mod run;
@@ -49,6 +51,8 @@ pub fn all() -> Vec<Descriptor> {
         notify::Notify::descriptor(),
         prune::Prune::descriptor(),
         tailscale::JoinTailnet::descriptor(),
+        metrics::Measure::descriptor(),
         config::ShowConfig::descriptor(),
+        doctor::Examine::descriptor(),
     ]
 }

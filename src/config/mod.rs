@@ -13,8 +13,10 @@ use crate::domain::retention::PolicyBlock;
 use crate::domain::route::Routes;
 use crate::runner::nearest;
 
+mod metrics;
 mod settings;
 
+pub use metrics::{ImageClasses, Metrics, StepNames, ThresholdSettings};
 pub use settings::{EnvironmentSection, Opaque, Setting};
 
 /// Where the config is looked for when the input `config` is not set, relative to the workspace.
@@ -36,8 +38,8 @@ pub struct Config {
     pub routes: Routes,
     /// How the dashboard comment looks.
     pub dashboard: Dashboard,
-    /// Thresholds and classes of `metrics`.
-    pub metrics: Opaque,
+    /// What `metrics` measures, in which classes, against which limits.
+    pub metrics: Metrics,
 }
 
 /// How images are named.

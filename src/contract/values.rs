@@ -192,6 +192,24 @@ impl std::str::FromStr for Size {
     }
 }
 
+/// A share such as `5%` or `2.5`, in percent.
+#[derive(Debug, Clone, Copy, PartialEq, PartialOrd, serde::Serialize)]
+#[serde(transparent)]
+pub struct Percent(pub f64);
+
+kind!(Percent, "Percent", { "type": ["string", "number"], "x-kind": "percentage" });
+
+impl std::str::FromStr for Percent {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let number = text.trim().trim_end_matches('%').trim_end();
+        let plain = !number.is_empty() && number.chars().all(|c| c.is_ascii_digit() || c == '.');
+        let value = number.parse().ok().filter(|value: &f64| plain && value.is_finite());
+        value.map(Self).ok_or_else(|| format!("is '{text}', which is not a percentage; use for example 5% or 2.5%"))
+    }
+}
+
 /// A secret text: masked before anything is printed, and hidden in every debug output.
 #[derive(Debug, Clone)]
 pub struct Secret(pub secrecy::SecretString);
@@ -306,7 +324,7 @@ macro_rules! from_text {
     };
 }
 
-from_text!(Flag, List, Lines, Map, Span, Size, Secret, Count);
+from_text!(Flag, List, Lines, Map, Span, Size, Percent, Secret, Count);
 
 #[cfg(test)]
 mod tests {
@@ -340,6 +358,11 @@ mod tests {
         assert_eq!("7d".parse::<Span>().unwrap().to_string(), "7d");
         assert_eq!("1GiB".parse(), Ok(Size(1 << 30)));
         assert_eq!("500MB".parse(), Ok(Size(500_000_000)));
+        assert_eq!("2.5%".parse(), Ok(Percent(2.5)));
+        assert_eq!("5 %".parse(), Ok(Percent(5.0)));
+        for wrong in ["", "%", "-1%", "inf", "1e3", "5%x", "NaN"] {
+            assert!(wrong.parse::<Percent>().is_err(), "{wrong}");
+        }
         for wrong in ["", "15", "m", "-1s", "99999999999999999999d", "1.5h", "1y"] {
             assert!(wrong.parse::<Span>().is_err(), "{wrong}");
             assert!(wrong.parse::<Size>().is_err(), "{wrong}");

@@ -38,6 +38,7 @@ mod identity;
 mod packages;
 mod pages;
 mod pull_request;
+mod rate;
 mod reactions;
 mod repository;
 mod route;
@@ -58,11 +59,12 @@ pub use packages::{
 };
 pub use pages::Pages;
 pub use pull_request::{Permission, PullRequest, PullRequestSide};
+pub use rate::Rate;
 pub use reactions::{Earlier, Reacted};
 pub use repository::{Commit, Repository, Visibility};
 use route::Route;
 pub use runs::{
-    Attempts, Conclusion, Dispatched, Job, JobStep, MOST_FILTERED, RunFilter, RunStatus, Workflow, WorkflowRun,
+    Attempts, Conclusion, Dispatched, Job, JobStep, MOST_FILTERED, RunFilter, RunPage, RunStatus, Workflow, WorkflowRun,
 };
 pub use statuses::{CommitStatus, LONGEST_DESCRIPTION, NewStatus, StatusState};
 pub use usage::{OpenHead, OpenPull};

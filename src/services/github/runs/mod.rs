@@ -23,10 +23,12 @@ use super::{Asked, GithubClient, GithubError, Repository};
 use crate::domain::names::{CommitSha, RepositoryName};
 use crate::services::http::Repeat;
 
+mod page;
 mod shapes;
 #[cfg(test)]
 mod tests;
 
+pub use page::RunPage;
 pub use shapes::{Conclusion, Job, JobStep, RunStatus, Workflow, WorkflowRun};
 
 /// The most runs that a listing with a filter gives.
