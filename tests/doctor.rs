@@ -168,6 +168,20 @@ fn an_engine_that_is_not_there_is_a_problem_of_build() {
 }
 
 #[test]
+fn a_repository_of_ecr_that_is_not_there_is_a_problem() {
+    let world = start();
+    let subject = "123456789012.dkr.ecr.eu-central-1.amazonaws.com/web".to_owned();
+    let outcome = step(&world).input("for", "resolve").run();
+    outcome.succeeded();
+    assert!(outcome.raw.contains(&format!("ECR: {subject}")), "{}", outcome.raw);
+    world.state().images.repositories.clear();
+    let outcome = step(&world).input("for", "resolve").run();
+    outcome.failed(3, "problems-found");
+    assert_eq!(problems(&outcome), [("ECR".to_owned(), subject)]);
+    world.finish();
+}
+
+#[test]
 fn the_policies_are_those_of_the_workflow_and_the_config() {
     let world = start();
     let outcome = step(&world).input("print_policy", "true").run();

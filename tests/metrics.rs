@@ -5,6 +5,8 @@
 mod compare;
 #[path = "metrics/failures.rs"]
 mod failures;
+#[path = "metrics/images.rs"]
+mod images;
 #[path = "metrics/many.rs"]
 mod many;
 mod support;

@@ -5,7 +5,9 @@ use super::scope::Scope;
 use crate::commands::cloud;
 use crate::commands::run::Run;
 use crate::commands::shared::Cloud;
+use crate::domain::reference::RegistryKind;
 use crate::runner::Failure;
+use crate::services::aws::ecr::EcrRepository;
 use crate::services::aws::ecs::Ecs;
 use crate::services::aws::{Session, SessionOptions};
 
@@ -22,6 +24,7 @@ pub(super) async fn check(scope: &Scope, run: &Run) -> Vec<Finding> {
     if scope.any(&["deploy", "rollback"]) {
         findings.extend(services(&session, scope).await);
     }
+    findings.extend(repositories(&session, scope).await);
     if scope.uses.with.iter().any(|with| with == "ssm") && scope.any(&["config"]) {
         findings.extend(parameters(&session, scope).await);
     }
@@ -109,6 +112,30 @@ async fn services(session: &Session, scope: &Scope) -> Vec<Finding> {
                 }
             }
         }
+    }
+    findings
+}
+
+/// Asks for an image that nobody has: a repository that is there says so.
+async fn repositories(session: &Session, scope: &Scope) -> Vec<Finding> {
+    let commands = scope.of(&super::machine::REGISTRY);
+    let mut findings = Vec::new();
+    if commands.is_empty() {
+        return findings;
+    }
+    for image in &scope.images {
+        let RegistryKind::Ecr { account, region } = image.kind() else {
+            continue;
+        };
+        let Ok(nobody) = format!("sha256:{}", "0".repeat(64)).parse() else {
+            continue;
+        };
+        let repository = EcrRepository::new(session, Some(account), Some(region), image.repository());
+        let finding = match repository.described(&[nobody]).await {
+            Ok(_) => Finding::new("ECR", image.to_string(), State::Good, "the repository is there and may be read"),
+            Err(error) => Finding::of_failure("ECR", image.to_string(), &Failure::from(error)),
+        };
+        findings.push(finding.for_commands(commands.clone()));
     }
     findings
 }
