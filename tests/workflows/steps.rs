@@ -325,3 +325,54 @@ fn every_snippet_of_the_documentation_gives_inputs_that_exist() {
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
+
+/// The checks above pass when there is nothing to find; here there is.
+#[test]
+fn what_is_wrong_in_a_workflow_is_found() {
+    let workflow = serde_json::json!({
+        "on": { "workflow_dispatch": { "inputs": { "level": {} } } },
+        "jobs": {
+            "one": { "runs-on": "x", "outputs": { "image": "y" }, "steps": [] },
+            "two": { "runs-on": "x", "needs": "one", "strategy": { "matrix": { "os": ["a"] } }, "steps": [
+                { "id": "name", "uses": "landfall-ci/landfall/actions/tags@v1", "with": { "tagz": 1, "image": "${{ inputs.nope }}" } },
+                { "uses": "landfall-ci/landfall@v1", "with": { "command": "deploy" } },
+                { "run": "echo ${{ steps.name.outputs.tag }} ${{ steps.name.outputs.typo }} ${{ steps.later.outputs.x }}" },
+                { "run": "echo ${{ needs.one.outputs.image }} ${{ needs.one.outputs.digest }} ${{ needs.zero.outputs.x }}" },
+                { "run": "echo ${{ matrix.os }} ${{ matrix.arch }} ${{ inputs.level }}" },
+            ] },
+        },
+    });
+    let job = &workflow["jobs"]["two"];
+    let (mut wrong, mut given) = (Vec::new(), Given { steps: BTreeMap::new() });
+    for step in steps("w.yml", "two", job) {
+        if let Some(action) = step.uses().and_then(our_action) {
+            wrong.extend(wrong_inputs(&step, &Action::read(&action)));
+        }
+        check(&step.place, step.value, &given, job, &workflow, &dispatch_inputs(&workflow), &mut wrong);
+        if let Some(id) = step.value["id"].as_str() {
+            given.steps.insert(id.to_owned(), outputs_of("examples/none/.github/workflows/w.yml", &step));
+        }
+    }
+    let said = wrong.join("\n");
+    for found in [
+        "no input 'tagz'",
+        "declares the input 'nope'",
+        "one of cluster, environment is needed",
+        "the step 'name' has no output 'typo'",
+        "no step 'later' comes before",
+        "the job 'one' has no output 'digest'",
+        "the job does not need 'zero'",
+        "the matrix has no 'arch'",
+    ] {
+        assert!(said.contains(found), "'{found}' is not in:\n{said}");
+    }
+    assert_eq!(wrong.len(), 8, "{said}");
+    let needs = needed(
+        "examples/none/.github/workflows/w.yml",
+        &serde_json::json!({ "steps": [
+        { "uses": "landfall-ci/landfall/actions/metrics@v1", "with": { "images": "ghcr.io/acme/app" } } ] }),
+    );
+    assert_eq!(needs, [("actions", Access::Read), ("contents", Access::Read), ("packages", Access::Read)]);
+    assert!(!grants(&serde_json::json!({ "actions": "read" }), "actions", Access::Write));
+    assert!(grants(&serde_json::json!("read-all"), "actions", Access::Read));
+}

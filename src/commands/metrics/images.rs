@@ -165,10 +165,10 @@ async fn layers(
         return Ok(None);
     };
     let blob = |digest: &str, size: u64| Layer(digest.chars().take(KEPT).collect(), size);
-    let mut layers = vec![blob(&digest.to_string(), manifest.body.len() as u64)];
+    let mut layers = vec![blob(digest.as_ref(), manifest.body.len() as u64)];
     if let Ok(Parsed::Image(parsed)) = manifest.parse() {
         let described = parsed.layers().iter().chain([parsed.config()]);
-        layers.extend(described.map(|descriptor| blob(&descriptor.digest().to_string(), descriptor.size())));
+        layers.extend(described.map(|descriptor| blob(descriptor.digest().as_ref(), descriptor.size())));
     }
     Ok(Some(layers))
 }
