@@ -45,5 +45,5 @@ pub mod task_definition;
 pub mod update;
 pub mod version;
 pub mod version_file;
-pub mod zip;
 pub mod workflow_use;
+pub mod zip;
