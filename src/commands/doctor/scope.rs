@@ -202,6 +202,14 @@ fn with(inputs: &Inputs, steps: &[&StepUse], settings: &BTreeMap<String, String>
             || steps.iter().any(|step| step.with.get(*name).is_some_and(|value| !value.is_empty()))
     };
     let mut with: Vec<String> = TELLING.iter().filter(|name| set(name)).map(|name| (*name).to_owned()).collect();
+    // Operations of `prune` that do more than the others.
+    for operation in ["lifecycle", "restore"] {
+        let runs =
+            |step: &&StepUse| step.command == "prune" && step.with.get("operation").is_some_and(|o| o == operation);
+        if given.iter().any(|given| given == operation) || steps.iter().any(runs) {
+            with.push(operation.to_owned());
+        }
+    }
     if settings.values().any(|value| value.starts_with("ssm:")) {
         with.push("ssm".to_owned());
     }

@@ -95,6 +95,19 @@ pub const AWS: &[AwsNeed] = &[
     call("prune", "ecr:DescribeImages", On::Repositories, OnRegistry(Ecr)),
     call("prune", "ecr:BatchGetImage", On::Repositories, OnRegistry(Ecr)),
     call("prune", "ecr:BatchDeleteImage", On::Repositories, OnRegistry(Ecr)),
+    // What runs anywhere in the account keeps its image.
+    call("prune", "ecs:ListClusters", On::Everything, OnRegistry(Ecr)),
+    call("prune", "ecs:ListServices", On::Everything, OnRegistry(Ecr)),
+    call("prune", "ecs:DescribeServices", On::Everything, OnRegistry(Ecr)),
+    call("prune", "ecs:DescribeTaskDefinition", On::Everything, OnRegistry(Ecr)),
+    call("prune", "ecs:ListTasks", On::Everything, OnRegistry(Ecr)),
+    call("prune", "ecs:DescribeTasks", On::Everything, OnRegistry(Ecr)),
+    // `restore` puts manifests back.
+    call("prune", "ecr:PutImage", On::Repositories, With("restore")),
+    call("prune", "ecr:GetLifecyclePolicy", On::Repositories, With("lifecycle")),
+    call("prune", "ecr:PutLifecyclePolicy", On::Repositories, With("lifecycle")),
+    call("prune", "ecr:StartLifecyclePolicyPreview", On::Repositories, With("lifecycle")),
+    call("prune", "ecr:GetLifecyclePolicyPreview", On::Repositories, With("lifecycle")),
 ];
 
 /// What commands need of the job's token. Reading a public repository needs nothing, and a workflow that names no
