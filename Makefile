@@ -1,6 +1,6 @@
 # The commands of this repository. `make help` lists them; each is a small script below scripts/ with its own header.
 .DEFAULT_GOAL := help
-.PHONY: help bench test test-builder lint generate demo image release-dry-run parts parts-down
+.PHONY: help bench test test-builder lint generate demo image release-dry-run pictures parts parts-down
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -28,6 +28,9 @@ image: ## build the static binary and pack it; prints both sizes
 
 release-dry-run: ## everything a release does, on a clone and a registry of this machine
 	@scripts/release dry-run
+
+pictures: ## draw summaries and comments as GitHub shows them, into docs/pictures
+	@scripts/pictures $(ARGS)
 
 parts: ## start the engine, registries and moto, and leave them running (eval "$$(scripts/parts env)")
 	@scripts/parts up

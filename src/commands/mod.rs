@@ -29,6 +29,7 @@ pub mod tags;
 pub mod tailscale;
 mod triggering;
 pub mod up;
+pub mod terraform;
 mod upstream;
 
 pub use entry::main;
@@ -52,6 +53,7 @@ pub fn all() -> Vec<Descriptor> {
         prune::Prune::descriptor(),
         tailscale::JoinTailnet::descriptor(),
         metrics::Measure::descriptor(),
+        terraform::Terraform::descriptor(),
         config::ShowConfig::descriptor(),
         doctor::Examine::descriptor(),
     ]

@@ -42,6 +42,7 @@ pub mod slug;
 pub mod tags;
 pub mod tailnet;
 pub mod task_definition;
+pub mod terraform;
 pub mod update;
 pub mod version;
 pub mod version_file;

@@ -238,6 +238,13 @@ impl Reports {
     }
 }
 
+/// One plan as a line of an overview.
+#[must_use]
+pub fn plan_line(plan: &Plan) -> String {
+    let sign = if plan.errored { Mark::Bad.sign() } else { changes::sign(&plan.counts) };
+    format!("{sign} **Plan:** {}", changes::line(plan))
+}
+
 fn tests_mark(totals: &junit::Totals) -> Mark {
     match totals {
         totals if totals.bad() > 0 => Mark::Bad,
