@@ -30,6 +30,7 @@ pub mod tailscale;
 mod triggering;
 pub mod up;
 pub mod terraform;
+pub mod up;
 mod upstream;
 
 pub use entry::main;
