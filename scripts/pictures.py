@@ -58,11 +58,21 @@ def markdown(path: pathlib.Path, part: str) -> str:
 
 def filled(text: str) -> str:
     """Snapshots have placeholders for what varies; pictures need something in their places."""
-    steps = iter(range(0, 100_000, 5))
-    text = re.sub("<start>, <end>", lambda _: f"{(at := next(steps))}, {at + 4}", text)
-    values = {"<duration>": "4.2s", "<host>": "github.example", "<time>": "2026-01-02T03:04:05Z"}
+    steps = iter(range(0, 100_000_000, 5_000))
+    text = re.sub("<start>, <end>", lambda _: f"{(at := next(steps))}, {at + 4_200}", text)
+    values = {
+        "duration": "4.2 s",
+        "host": "github.example",
+        "time": "2026-01-02T03:04:05Z",
+        "sha7": "0123456",
+        "name": "ghcr.io/acme/web",
+        "digest": "sha256:5c9d05ccf9b6c457d27374a1727ff8416f104ee27f8bd7e0a4b1f3c2d9e8a7b6",
+        "platform": "linux/amd64",
+        "size": "24.1 MB",
+        "number": "42",
+    }
     for placeholder, value in values.items():
-        text = text.replace(placeholder, value)
+        text = text.replace(f"<{placeholder}>", value).replace(f"&lt;{placeholder}&gt;", value)
     return text
 
 

@@ -27,9 +27,8 @@ pub mod shared;
 mod sticky;
 pub mod tags;
 pub mod tailscale;
-mod triggering;
-pub mod up;
 pub mod terraform;
+mod triggering;
 pub mod up;
 mod upstream;
 

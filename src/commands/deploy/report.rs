@@ -116,10 +116,11 @@ fn timeline(markdown: Markdown, work: &Work<'_>) -> Markdown {
     if phases.is_empty() {
         return markdown;
     }
-    let mut chart = "gantt\n    dateFormat X\n    axisFormat %M:%S".to_owned();
+    // Milliseconds: of `dateFormat X` Mermaid takes ends as seconds and starts as milliseconds, so that all bars begin at 0.
+    let mut chart = "gantt\n    dateFormat x\n    axisFormat %M:%S".to_owned();
     for phase in &phases {
-        // Whole seconds are the finest that the format knows; a shorter phase still shows.
-        let (start, end) = (phase.start.floor(), phase.end.ceil().max(phase.start.floor() + 1.0));
+        let millis = |seconds: f64| (seconds * 1000.0).round();
+        let (start, end) = (millis(phase.start), millis(phase.end).max(millis(phase.start) + 1.0));
         chart.push_str(&format!("\n    {} ({} s) : {start}, {end}", phase.name, tenths(phase.end - phase.start)));
     }
     markdown.mermaid(&chart)

@@ -43,10 +43,15 @@ pub(super) fn sections(plan: &Plan, name: Option<&str>, sections: &mut Vec<Strin
 /// A table of resources, the dangerous first.
 #[must_use]
 pub fn table(plan: &Plan) -> String {
-    let rows = plan.changes.kept.iter().take(ROWS).map(|change| {
-        vec![format!("{} {}", icon(change.action), change.action.word()), code(&change.address), notes(change)]
+    let shown = || plan.changes.kept.iter().take(ROWS);
+    let explains = shown().any(|change| !notes(change).is_empty());
+    let rows = shown().map(|change| {
+        let mut row = vec![format!("{} {}", icon(change.action), change.action.word()), code(&change.address)];
+        row.extend(explains.then(|| notes(change)));
+        row
     });
-    let table = Markdown::new().table(&["Action", "Resource", "Why"], rows);
+    let head: &[&str] = if explains { &["Action", "Resource", "Why"] } else { &["Action", "Resource"] };
+    let table = Markdown::new().table(head, rows);
     let total = usize::try_from(plan.changes.count()).unwrap_or(usize::MAX);
     more(table, total.saturating_sub(ROWS), "resources").into_string()
 }
