@@ -536,6 +536,32 @@ async fn a_registry_that_is_down_is_an_upstream_that_is_away() {
 }
 
 #[tokio::test]
+async fn an_interrupted_push_leaves_no_name() {
+    // A registry that takes connections and says nothing.
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let engine = engine::engine().await;
+    for signal in ["TERM", "KILL"] {
+        let reference = format!("{}/{}:v1", silent.local_addr().unwrap(), unique("interrupted"));
+        let mut running = build("FROM scratch\nCOPY unique /\n")
+            .await
+            .file("unique", &reference)
+            .inputs(&[("tags", reference.as_str()), ("push", "true"), ("builder", "engine")])
+            .start();
+        running.wait_for_log("::group::Push");
+        running.signal(signal);
+        let outcome = running.wait();
+        if signal == "TERM" {
+            outcome.failed(130, "cancelled");
+            assert_eq!(engine.image(&reference).await.unwrap(), None, "{}", outcome.report());
+        } else {
+            assert!(engine.image(&reference).await.unwrap().is_some(), "it was killed in the middle");
+            assert_eq!(outcome.post().run().code, Some(0));
+            assert_eq!(engine.image(&reference).await.unwrap(), None);
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_build_secret_is_nowhere_to_be_read() {
     let name = name("secret");
     let dockerfile = "\

@@ -7,11 +7,11 @@ use super::settings::Delivery;
 use super::source::Tree;
 use super::summary::{Report, section};
 use super::ways::work;
-use super::workshop::Workshop;
+use super::workshop::{Workshop, note_names};
 use crate::commands::framework::Verdict;
 use crate::commands::run::Run;
 use crate::domain::reference::ImageRef;
-use crate::runner::Failure;
+use crate::runner::{Failure, Kind};
 use crate::services::buildkit::Logins;
 
 pub(super) async fn apply(plan: Plan, run: &Run, outputs: &mut Outputs) -> Result<Verdict, Failure> {
@@ -42,8 +42,24 @@ async fn phases(plan: &Plan, run: &Run, outputs: &mut Outputs, report: &mut Repo
     let abilities = workshop.abilities;
     let job = Job { plan, run, tree: &tree, logins: &logins, builder: &workshop.builder, abilities };
     let result = run.unless_cancelled(Box::pin(work(&job, outputs, report))).await.and_then(|result| result);
+    if matches!(&result, Err(failure) if failure.kind == Kind::Cancelled) {
+        take_back(plan, run).await;
+    }
     workshop.close(run, &result).await;
     result
+}
+
+/// Takes the names that a cancelled push was about.
+async fn take_back(plan: &Plan, run: &Run) {
+    let settings = &plan.settings;
+    let Some(engine) = plan.engine.as_ref().filter(|_| settings.delivery == Delivery::Tags && !settings.load) else {
+        return;
+    };
+    for tag in &settings.tags {
+        // What cannot be taken now, the post stage takes.
+        let _ = engine.untag(&tag.to_string()).await;
+    }
+    let _ = note_names(run, &[]);
 }
 
 async fn prepared(plan: &Plan, run: &Run) -> Result<(Tree, Logins), Failure> {

@@ -11,6 +11,7 @@ use super::job::{Job, Order, Part};
 use super::push::{pushed_by_builder, pushed_by_engine};
 use super::settings::Delivery;
 use super::summary::Report;
+use super::workshop;
 use crate::contract::values::Count;
 use crate::domain::builder::Home;
 use crate::domain::names::Digest;
@@ -157,9 +158,13 @@ async fn deliver(job: &Job<'_>, outputs: &mut Outputs, report: &mut Report, part
     Ok(built.1)
 }
 
-/// Gives the image its tags in the engine.
+/// Gives the image its tags in the engine. Those that only serve the push are noted first: whatever interrupts the push,
+/// they are taken again, at the latest by the post stage.
 async fn name(job: &Job<'_>, engine: &Engine, image: &Image) -> Result<(), Failure> {
     let settings = &job.plan.settings;
+    if !settings.load && settings.delivery == Delivery::Tags {
+        workshop::note_names(job.run, &settings.tags)?;
+    }
     if settings.load || settings.delivery == Delivery::Tags {
         for tag in &settings.tags {
             engine.tag(&image.id, &tag.to_string()).await?;
@@ -176,7 +181,7 @@ async fn unname(job: &Job<'_>, engine: &Engine, pushed: bool) -> Result<(), Fail
             untagged?;
         }
     }
-    Ok(())
+    workshop::note_names(job.run, &[])
 }
 
 fn shown(outputs: &mut Outputs, image: &Image, job: &Job<'_>) {

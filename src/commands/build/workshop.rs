@@ -13,6 +13,7 @@ use super::settings::Settings;
 use crate::commands::run::Run;
 use crate::commands::upstream::Clients;
 use crate::domain::builder::{self, Abilities, Choice};
+use crate::domain::reference::ImageRef;
 use crate::runner::{Failure, Kind};
 use crate::services::buildkit::{BUILDER_IMAGE, Builder, BuilderContainer, Logins, SharedFolder};
 use crate::services::engine::{Endpoint, Engine, Network};
@@ -20,6 +21,7 @@ use crate::services::engine::{Endpoint, Engine, Network};
 /// Keys of the runner's state.
 const STATE_NAME: &str = "builder";
 const STATE_FOLDER: &str = "builder_folder";
+const STATE_NAMES: &str = "names";
 
 /// A builder that answers.
 pub(super) struct Workshop {
@@ -146,8 +148,36 @@ fn has_post_stage(run: &Run) -> bool {
     run.variable("GITHUB_STATE").is_some()
 }
 
-/// Removes the builder of this step, if it made one.
+/// Notes names that the engine keeps for a push alone; none when they are gone again.
+pub(super) fn note_names(run: &Run, tags: &[ImageRef]) -> Result<(), Failure> {
+    let names: Vec<String> = tags.iter().map(ToString::to_string).collect();
+    run.state.save(STATE_NAMES, &names.join("\n")).map_err(|error| {
+        Failure::new(
+            Kind::Work,
+            "state-unwritable",
+            "Runner's state unwritable",
+            "names could not be removed later, and so are not given",
+        )
+        .caused_by(error)
+    })
+}
+
+/// Takes names that a push was interrupted with.
+async fn take_names(run: &Run) -> Result<(), Failure> {
+    let names: Vec<&str> = run.state.get(STATE_NAMES).unwrap_or_default().lines().collect();
+    if names.is_empty() {
+        return Ok(());
+    }
+    let engine = Clients::new(run).engine().await?;
+    for name in names {
+        engine.untag(name).await?;
+    }
+    Ok(())
+}
+
+/// Removes what this step left: names of an interrupted push, and its builder.
 pub(super) async fn clean_up(run: &Run) -> Result<(), Failure> {
+    take_names(run).await?;
     let Some(name) = run.state.get(STATE_NAME).filter(|name| name.starts_with(PREFIX)) else {
         return Ok(());
     };
@@ -187,7 +217,7 @@ async fn container(
         (Some(own), _) => own.host_path(&here.to_string_lossy()),
         (None, _) => Some(here.display().to_string()).filter(|_| !Path::new("/.dockerenv").exists()),
     };
-    let login = image.parse::<crate::domain::reference::ImageRef>().ok();
+    let login = image.parse::<ImageRef>().ok();
     let login = login.and_then(|image| logins.for_host(image.registry()).cloned());
     let shared = on_host.map(|on_host| SharedFolder { here, on_host });
     Ok(BuilderContainer { name, image, login, network, insecure, shared })
@@ -222,7 +252,7 @@ fn speaks_to_loopback(settings: &Settings, run: &Run) -> bool {
     let dockerfile = run.workspace().join(settings.folder()).join(&settings.file);
     let dockerfile = std::fs::read_to_string(dockerfile).unwrap_or_default();
     let says = |text: &str| ["localhost:", "127.0.0.1:", "[::1]:"].iter().any(|host| text.contains(host));
-    settings.tags.iter().any(crate::domain::reference::ImageRef::is_loopback)
+    settings.tags.iter().any(ImageRef::is_loopback)
         || caches.into_iter().any(|text| says(&text))
         || says(&dockerfile)
         || matches!(&settings.context, Context::Url(url) if says(url))

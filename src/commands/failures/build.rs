@@ -12,9 +12,14 @@ impl From<BuildError> for Failure {
             BuildError::Endpoint(_) | BuildError::Invalid(_) => {
                 Self::input("the build cannot be asked for like this", "Check the inputs that the message names.")
             }
-            BuildError::Unreachable { .. } => {
-                Self::new(Kind::Upstream, "builder-unavailable", "Builder unavailable", "the builder cannot be reached")
-                    .hint("The engine's log says why its builder went away; out of memory is the usual reason.")
+            BuildError::Unreachable { endpoint, .. } => {
+                let failure =
+                    Self::new(Kind::Upstream, "builder-unavailable", "Builder unavailable", "the builder cannot be reached");
+                if endpoint.starts_with("tcp://") {
+                    failure.hint("Check that it runs there; one that wants TLS needs `builder_certs`.")
+                } else {
+                    failure.hint("The engine's log says why its builder went away; out of memory is the usual reason.")
+                }
             }
             BuildError::Container { .. } | BuildError::ContainerEnded { .. } => Self::new(
                 kind_of(class),
