@@ -167,6 +167,8 @@ async fn a_storage_without_ranges_will_do() {
     let bytes = noise(300_000);
     world.state().artifacts.no_ranges = true;
     world.state().artifacts.put(1000, "image", Artifact::zip(&[("image.tar", &bytes)]));
+    // It breaks off, and what is known comes again.
+    world.fault(Fault::on(Skin::Blobs).nth(2).truncate(100_001));
     let content = client(&world).find(&name("image")).await.unwrap().open().await.unwrap();
     let (got, sent) = received(&content, "*.tar").await;
     sent.unwrap();

@@ -5,7 +5,7 @@ use tokio_stream::wrappers::ReceiverStream;
 use super::plan::{ArtifactPlan, From, Plan};
 use crate::commands::run::Run;
 use crate::commands::upstream::Clients;
-use crate::domain::names::Digest;
+use crate::domain::names::{Digest, RepositoryName};
 use crate::runner::{Failure, Kind};
 use crate::services::artifacts::{ArtifactError, Checked, Sent, Stored, Unpack};
 use crate::services::engine::{Engine, EngineError, Image, Loaded};
@@ -50,19 +50,31 @@ pub(super) async fn load(
 async fn find(artifact: &ArtifactPlan, run: &Run) -> Result<Stored, Failure> {
     let clients = Clients::new(run);
     match &artifact.from {
-        From::ThisRun => Ok(clients.artifacts()?.find(&artifact.name).await?),
-        From::Run { repository, run: id } => {
-            let github = clients.github()?;
-            let found = Stored::of_run(&github, repository, *id, &artifact.name, &run.secret_observer()).await;
-            found.map_err(|error| {
-                let failure = Failure::from(error);
-                match failure.kind {
-                    Kind::Auth => failure.hint("Another run's artifact needs `permissions: actions: read`."),
-                    _ => failure,
-                }
-            })
-        }
+        From::ThisRun => match (clients.artifacts(), own_run(run)) {
+            (Ok(artifacts), _) => Ok(artifacts.find(&artifact.name).await?),
+            // Enterprise Server has no artifact service for us, but its API lists what is uploaded already.
+            (Err(_), Some((repository, id))) => by_api(&repository, id, artifact, run).await,
+            (Err(failure), None) => Err(failure),
+        },
+        From::Run { repository, run: id } => by_api(repository, *id, artifact, run).await,
     }
+}
+
+fn own_run(run: &Run) -> Option<(RepositoryName, u64)> {
+    let repository = run.github.repository.as_deref()?.parse().ok()?;
+    Some((repository, run.github.run_id.as_deref()?.parse().ok()?))
+}
+
+async fn by_api(repository: &RepositoryName, id: u64, artifact: &ArtifactPlan, run: &Run) -> Result<Stored, Failure> {
+    let github = Clients::new(run).github()?;
+    let found = Stored::of_run(&github, repository, id, &artifact.name, &run.secret_observer()).await;
+    found.map_err(|error| {
+        let failure = Failure::from(error);
+        match failure.kind {
+            Kind::Auth => failure.hint("Another run's artifact needs `permissions: actions: read`."),
+            _ => failure,
+        }
+    })
 }
 
 /// When both sides failed, one of them failed first: the engine, when the sender says that nobody took its bytes.

@@ -1,6 +1,6 @@
 //! Purpose: what is going to be started, from the inputs or from a compose file; nothing started yet.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::path::{Component, Path};
 use std::time::Duration;
@@ -39,6 +39,9 @@ pub struct Plan {
     pub(super) health_timeout: Span,
     pub(super) keep: Keep,
     pub(super) logs: ShowLogs,
+    /// Registries that the given login belongs to.
+    #[serde(skip)]
+    pub(super) own_registries: Vec<String>,
 }
 
 /// One container or a compose file.
@@ -136,7 +139,9 @@ pub(super) fn plan(inputs: Inputs, run: &Run) -> Result<Plan, Failure> {
         Some(_) => Shape::Compose,
         None => Shape::One { name: inputs.name, memory: inputs.memory.map(|size| size.0), hosts: inputs.add_hosts.0 },
     };
+    let own_registries = own_registries(&project, &inputs.images.0);
     Ok(Plan {
+        own_registries,
         order: start_order(&project.services).unwrap_or_default(),
         project,
         kind,
@@ -148,6 +153,21 @@ pub(super) fn plan(inputs: Inputs, run: &Run) -> Result<Plan, Failure> {
         keep: if inputs.keep.is_none_or(|flag| flag.0) { Keep::Job } else { Keep::Step },
         logs: inputs.logs.unwrap_or_default(),
     })
+}
+
+/// The hosts that `registry_username` and `registry_password` are for: those of the images given as inputs, else the one
+/// host that all services share. A password is never sent to whatever host a compose file names beside the others.
+fn own_registries(project: &Project, images: &[(String, String)]) -> Vec<String> {
+    let host = |image: &str| image.parse::<ImageRef>().ok().map(|image| image.registry().to_owned());
+    let given: BTreeSet<String> = images.iter().filter_map(|(_, image)| host(image)).collect();
+    let all: BTreeSet<String> = project.services.values().filter_map(|service| host(&service.image)).collect();
+    if !given.is_empty() {
+        given.into_iter().collect()
+    } else if all.len() == 1 {
+        all.into_iter().collect()
+    } else {
+        Vec::new()
+    }
 }
 
 fn refuse_beside_compose(inputs: &Inputs, problems: &mut Problems) {

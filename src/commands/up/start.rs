@@ -25,7 +25,8 @@ impl Stack<'_> {
             let reference: Option<ImageRef> = image.parse().ok();
             let login = match &reference {
                 Some(reference) => {
-                    let existence = Clients::new(self.run).existence(Some(&self.engine), &[reference.registry()])?;
+                    let own: Vec<&str> = self.plan.own_registries.iter().map(String::as_str).collect();
+                    let existence = Clients::new(self.run).existence(Some(&self.engine), &own)?;
                     existence.login(reference.registry()).await?
                 }
                 None => None,

@@ -564,6 +564,13 @@ networks: { front: }
     }
 
     #[test]
+    fn the_shipped_example_is_within_the_subset() {
+        let project = project(include_str!("../../../examples/build-once/test/compose.yml")).unwrap();
+        assert_eq!(start_order(&project.services).unwrap(), ["db", "migrate", "app"]);
+        assert!(project.is_to_complete("migrate"));
+    }
+
+    #[test]
     fn images_can_be_replaced() {
         let images = |name: &str| BTreeMap::from([(name.to_owned(), "acme/web:pr-1".to_owned())]);
         let text = "services:\n  web: { image: acme/web }\n";

@@ -133,12 +133,18 @@ impl Stored {
     }
 
     async fn tail_once(&self, length: u64) -> Result<(Vec<u8>, Head), ArtifactError> {
-        let mut response = self.get(&format!("bytes=-{length}")).await?;
+        let mut response = match self.get(&format!("bytes=-{length}")).await {
+            // Of nothing there is no end.
+            Err(ArtifactError::Http { source: HttpError::Status { status: 416, .. }, .. }) => {
+                return Ok((Vec::new(), Head::of_nothing()));
+            }
+            response => response?,
+        };
         let total = total_of(&response);
         let mut head = Head::of(&response);
         let (mut tail, mut count) = (std::collections::VecDeque::new(), 0_u64);
         // A storage that knows no ranges sends everything; the end of it is kept.
-        while let Some(bytes) = response.chunk().await.map_err(|error| self.broken(response_target(&head), error))? {
+        while let Some(bytes) = response.chunk().await.map_err(|error| self.broken(head.target.clone(), error))? {
             count += bytes.len() as u64;
             tail.extend(bytes);
             let surplus = (tail.len() as u64).saturating_sub(length);
@@ -150,7 +156,7 @@ impl Stored {
 
     /// The content from `offset` on, taken up again where it breaks off, with a new address each time.
     pub(super) fn stream(&self, offset: u64) -> impl Stream<Item = Result<Bytes, ArtifactError>> + Send + use<> {
-        let reading = Reading { stored: self.clone(), offset, response: None, failures: 0 };
+        let reading = Reading { stored: self.clone(), offset, response: None, surplus: None, failures: 0 };
         futures_util::stream::try_unfold(reading, |mut reading| async move {
             let bytes = reading.next().await?;
             Ok(bytes.map(|bytes| (bytes, reading)))
@@ -194,6 +200,8 @@ struct Reading {
     stored: Stored,
     offset: u64,
     response: Option<(Response, String)>,
+    /// What came behind the bytes that were passed over.
+    surplus: Option<Bytes>,
     failures: u32,
 }
 
@@ -209,7 +217,7 @@ impl Reading {
                 Ok(None) => return Ok(None),
                 Err(error) => error,
             };
-            self.response = None;
+            (self.response, self.surplus) = (None, None);
             self.failures += 1;
             let policy = self.stored.policy;
             // A signature that ran out while it was waited for is refused with 403.
@@ -235,27 +243,34 @@ impl Reading {
                 };
                 let target = http::shown(response.url());
                 if response.status() != StatusCode::PARTIAL_CONTENT {
-                    skip(&mut response, self.offset)
-                        .await
-                        .map_err(|error| self.stored.broken(target.clone(), error))?;
+                    let skipped = skip(&mut response, self.offset).await;
+                    self.surplus = skipped.map_err(|error| self.stored.broken(target.clone(), error))?;
                 }
                 none.insert((response, target))
             }
         };
+        if let Some(surplus) = self.surplus.take() {
+            return Ok(Some(surplus));
+        }
         let piece = response.chunk().await;
         piece.map_err(|error| self.stored.broken(target.clone(), error))
     }
 }
 
-/// Passes over what is known already; pieces are small, so that the last one's surplus is read again by nobody.
-async fn skip(response: &mut Response, mut count: u64) -> Result<(), reqwest::Error> {
+/// Passes over what is known already; what came with it and is new.
+async fn skip(response: &mut Response, mut count: u64) -> Result<Option<Bytes>, reqwest::Error> {
     while count > 0 {
-        match response.chunk().await? {
-            Some(bytes) if bytes.len() as u64 <= count => count -= bytes.len() as u64,
-            _ => break,
+        let Some(mut bytes) = response.chunk().await? else {
+            return Ok(None);
+        };
+        let known = bytes.len().min(usize::try_from(count).unwrap_or(usize::MAX));
+        count -= known as u64;
+        let new = bytes.split_off(known);
+        if !new.is_empty() {
+            return Ok(Some(new));
         }
     }
-    Ok(())
+    Ok(None)
 }
 
 /// What the storage says of a content.
@@ -267,11 +282,11 @@ struct Head {
     by_path: bool,
 }
 
-fn response_target(head: &Head) -> String {
-    head.target.clone()
-}
-
 impl Head {
+    fn of_nothing() -> Self {
+        Self { size: 0, content_type: String::new(), file: None, target: String::new(), by_path: false }
+    }
+
     fn of(response: &Response) -> Self {
         let header = |name| response.headers().get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
         let file = file_name(header(CONTENT_DISPOSITION));
