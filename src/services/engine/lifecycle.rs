@@ -210,11 +210,17 @@ fn networks(settings: NetworkSettings) -> std::collections::BTreeMap<String, Att
     attachments.collect()
 }
 
-/// The engine offers a port once per address family; one of the two is enough.
+/// The engine offers a port once per address family, and engine 20.10 chooses a port of its own for each: IPv6's is only
+/// told when there is no other, because `localhost` need not be an IPv6 address.
 fn published(ports: Option<&PortMap>) -> Vec<Port> {
     let mut found: Vec<Port> = Vec::new();
     for (key, bindings) in ports.into_iter().flatten() {
-        for binding in bindings.iter().flatten() {
+        let bindings: Vec<_> = bindings.iter().flatten().collect();
+        let every_v4 = bindings.iter().any(|binding| matches!(binding.host_ip.as_deref(), None | Some("" | "0.0.0.0")));
+        for binding in bindings {
+            if every_v4 && binding.host_ip.as_deref() == Some("::") {
+                continue;
+            }
             let host_ip = binding.host_ip.clone().filter(|ip| !matches!(ip.as_str(), "" | "0.0.0.0" | "::"));
             let host = binding.host_port.as_deref().and_then(|port| port.parse().ok());
             if let (Some(port), Some(_)) = (port_of(key), host) {
@@ -236,4 +242,24 @@ fn port_of(key: &str) -> Option<Port> {
 
 fn mount(found: MountPoint) -> Option<(String, String)> {
     Some((found.destination?, found.source?))
+}
+
+#[cfg(test)]
+mod tests {
+    use bollard::models::PortBinding;
+
+    use super::*;
+
+    #[test]
+    fn the_port_of_ipv6_is_told_only_when_there_is_no_other() {
+        let binding = |ip: &str, port: &str| PortBinding { host_ip: Some(ip.into()), host_port: Some(port.into()) };
+        let ports = |bindings: Vec<PortBinding>| HashMap::from([("80/tcp".to_owned(), Some(bindings))]);
+        let shown = |bindings| published(Some(&ports(bindings))).iter().map(ToString::to_string).collect::<Vec<_>>();
+        assert_eq!(shown(vec![binding("::", "32768"), binding("0.0.0.0", "32769")]), ["32769:80"]);
+        assert_eq!(shown(vec![binding("::", "32768")]), ["32768:80"]);
+        assert_eq!(
+            shown(vec![binding("127.0.0.1", "8080"), binding("::1", "8080")]),
+            ["127.0.0.1:8080:80", "[::1]:8080:80"]
+        );
+    }
 }
