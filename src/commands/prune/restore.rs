@@ -129,6 +129,10 @@ pub(super) async fn apply(restoration: Restoration, run: &Run, outputs: &mut Out
     if run.cancel.is_cancelled() {
         return Err(Failure::cancelled());
     }
+    verdict(&failed, left)
+}
+
+fn verdict(failed: &[String], left: usize) -> Result<Verdict, Failure> {
     match failed.first() {
         None if left > 0 => {
             Err(Failure::new(Kind::Work, "timeout", "Out of time", format!("{left} manifests are left to restore"))
