@@ -9,6 +9,8 @@ mod world;
 mod bad_input;
 #[path = "deploy/credentials.rs"]
 mod credentials;
+#[path = "deploy/killed.rs"]
+mod killed;
 #[path = "deploy/migration.rs"]
 mod migration;
 #[path = "deploy/moto.rs"]
@@ -17,6 +19,12 @@ mod moto;
 mod rollout;
 #[path = "deploy/straight.rs"]
 mod straight;
+#[path = "deploy/table.rs"]
+mod table;
+#[path = "deploy/tidy.rs"]
+mod tidy;
+#[path = "deploy/wrong.rs"]
+mod wrong;
 
 use serde_json::{Value, json};
 use support::{Landfall, Outcome};

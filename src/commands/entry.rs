@@ -12,8 +12,8 @@ use crate::contract::parse::parse;
 use crate::contract::spec::InputSpec;
 use crate::contract::values::Flag;
 use crate::runner::{
-    CancelToken, Clock, Environment, Failure, Github, InputPairs, Kind, Level, Log, OidcRequest, Outputs, Problem,
-    Problems, Random, Stage, State, Summary, input_pairs, listen_for_signals, nearest,
+    CancelToken, Clock, Environment, Exports, Failure, Github, InputPairs, Kind, Level, Log, OidcRequest, Outputs,
+    Problem, Problems, Random, Stage, State, Summary, input_pairs, listen_for_signals, nearest,
 };
 
 mod finish;
@@ -151,6 +151,7 @@ impl Session {
             random: self.random.clone(),
             summary: Summary::of(&self.environment),
             state: State::of(&self.environment, self.random.clone()),
+            exports: Exports::of(&self.environment, self.random.clone()),
             oidc: OidcRequest::of(&self.environment),
             environment: self.environment.clone(),
             payload: OnceLock::new(),

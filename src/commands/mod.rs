@@ -8,6 +8,7 @@ pub mod config;
 pub mod dashboard;
 pub mod deploy;
 pub mod doctor;
+mod ecs;
 mod entry;
 mod failures;
 pub mod framework;
@@ -15,12 +16,14 @@ pub mod generated;
 mod help;
 pub mod merge;
 pub mod metrics;
+pub mod login;
 pub mod notify;
 pub mod prune;
 pub mod pull;
 pub mod report;
 pub mod resolve;
 pub mod route;
+pub mod rollback;
 pub mod run;
 pub mod scan;
 pub mod shared;
@@ -54,6 +57,8 @@ pub fn all() -> Vec<Descriptor> {
         tailscale::JoinTailnet::descriptor(),
         metrics::Measure::descriptor(),
         terraform::Terraform::descriptor(),
+        rollback::Rollback::descriptor(),
+        login::Login::descriptor(),
         config::ShowConfig::descriptor(),
         doctor::Examine::descriptor(),
     ]

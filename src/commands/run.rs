@@ -1,6 +1,6 @@
 //! Purpose: what a command gets beside its own inputs: the run it is part of.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 use secrecy::{ExposeSecret as _, SecretString};
@@ -9,7 +9,8 @@ use super::shared::{Cloud, Common, Engine, Registry};
 use crate::config::Config;
 use crate::domain::event::{Event, Surroundings};
 use crate::runner::{
-    CancelToken, Clock, Environment, Failure, Github, Kind, Log, OidcRequest, Random, State, Summary, read_event,
+    CancelToken, Clock, Environment, Exports, Failure, Github, Kind, Log, OidcRequest, Random, State, Summary,
+    read_event,
 };
 use crate::services::SecretObserver;
 
@@ -39,6 +40,8 @@ pub struct Run {
     pub summary: Summary,
     /// What the post stage needs.
     pub state: State,
+    /// Variables for later steps.
+    pub exports: Exports,
     /// Where an OIDC token can be asked for.
     pub oidc: Option<OidcRequest>,
     pub(super) environment: Environment,
@@ -118,10 +121,18 @@ impl Run {
         self.environment.temporary().join(format!("landfall-{purpose}-{}", self.random.token()))
     }
 
-    /// The runner's temporary folder, which it empties between jobs.
+    /// The runner's temporary folder, as this process reaches it; the runner empties it between jobs.
     #[must_use]
     pub fn temporary_folder(&self) -> PathBuf {
         self.environment.temporary()
+    }
+
+    /// The same folder as steps on the machine itself reach it. In a container the runner mounts it under another
+    /// name (actions/runner, `ContainerActionHandler`); on the machine it stands beside the folder of the repository
+    /// (`<work>/<repository>` and `<work>/_temp`), which alone keeps its name.
+    #[must_use]
+    pub fn temporary_folder_of_machine(&self) -> PathBuf {
+        folder_of_machine(self.environment.temporary(), self.environment.get("RUNNER_WORKSPACE"))
     }
 
     /// Hides a secret from log and summary.
@@ -145,5 +156,28 @@ impl Run {
             done = work => Ok(done),
             () = self.cancel.cancelled() => Err(Failure::cancelled()),
         }
+    }
+}
+
+/// A temporary folder under the machine's name for it; `repository` is `RUNNER_WORKSPACE`.
+fn folder_of_machine(inside: PathBuf, repository: Option<&str>) -> PathBuf {
+    if inside != Path::new("/github/runner_temp") {
+        return inside;
+    }
+    let work = repository.and_then(|repository| Path::new(repository).parent());
+    work.map_or(inside, |work| work.join("_temp"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_machine_knows_the_temporary_folder_by_another_name_than_a_container() {
+        let of = |inside: &str, repository| folder_of_machine(inside.into(), repository);
+        let mounted = "/github/runner_temp";
+        assert_eq!(of(mounted, Some("/home/runner/work/app")), Path::new("/home/runner/work/_temp"));
+        assert_eq!(of(mounted, None), Path::new(mounted));
+        assert_eq!(of("/tmp", Some("/home/runner/work/app")), Path::new("/tmp"));
     }
 }

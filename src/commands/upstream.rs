@@ -144,7 +144,7 @@ impl<'a> Clients<'a> {
     }
 
     /// Where docker keeps its configuration (docker documentation, "docker CLI", `DOCKER_CONFIG`).
-    fn docker_folder(&self) -> Option<PathBuf> {
+    pub(crate) fn docker_folder(&self) -> Option<PathBuf> {
         let home = || self.run.variable("HOME").map(|home| PathBuf::from(home).join(".docker"));
         self.run.variable("DOCKER_CONFIG").map(PathBuf::from).or_else(home)
     }

@@ -52,6 +52,8 @@ pub struct Failure {
     pub location: Option<(String, u32)>,
     /// The cause.
     pub source: Option<Box<dyn Error + Send + Sync>>,
+    /// Whether the command's own section of the summary tells it already.
+    pub is_in_summary: bool,
 }
 
 impl Failure {
@@ -65,6 +67,7 @@ impl Failure {
             hints: Vec::new(),
             location: None,
             source: None,
+            is_in_summary: false,
         }
     }
 

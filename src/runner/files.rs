@@ -1,4 +1,4 @@
-//! Purpose: the runner's file commands for outputs and state.
+//! Purpose: the runner's file commands for outputs, state and variables.
 //!
 //! Grammar (actions/runner, `FileCommandManager`): `name<<delimiter`, the value's lines, `delimiter`. Only LF ends a
 //! line. The delimiter is drawn anew for each value, so that no value can end itself.
@@ -48,6 +48,35 @@ impl Outputs {
     }
 
     /// Writes outputs in order.
+    ///
+    /// # Errors
+    /// [`FileCommandError`].
+    pub fn write<'a>(&self, values: impl IntoIterator<Item = (&'a str, &'a str)>) -> Result<(), FileCommandError> {
+        self.path.as_deref().map_or(Ok(()), |path| append(path, values, &self.random))
+    }
+}
+
+/// Variables for the later steps of the job.
+#[derive(Debug, Clone)]
+pub struct Exports {
+    path: Option<PathBuf>,
+    random: Random,
+}
+
+impl Exports {
+    /// The file named by `GITHUB_ENV`; outside a runner there is none.
+    #[must_use]
+    pub fn of(environment: &Environment, random: Random) -> Self {
+        Self { path: environment.get("GITHUB_ENV").map(PathBuf::from), random }
+    }
+
+    /// Whether a runner reads them.
+    #[must_use]
+    pub fn has_reader(&self) -> bool {
+        self.path.is_some()
+    }
+
+    /// Sets variables for the steps that follow; an empty value takes one away, as far as the runner can.
     ///
     /// # Errors
     /// [`FileCommandError`].

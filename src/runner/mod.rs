@@ -20,7 +20,7 @@ pub use cancel::{CancelToken, listen_for_signals};
 pub use clock::{Clock, Random};
 pub use environment::{Environment, Stage};
 pub use failure::{Failure, Kind, Problem, Problems};
-pub use files::{FileCommandError, Outputs, State};
+pub use files::{Exports, FileCommandError, Outputs, State};
 pub use github::{EventError, Github, OidcRequest, read_event};
 pub use inputs::{InputPairs, input_pairs, normalised};
 pub use log::{Annotation, Group, Level, Log};

@@ -106,3 +106,21 @@ async fn credentials_of_another_account_are_refused() {
     assert!(world.calls(Skin::Ecs).is_empty());
     world.finish();
 }
+
+#[tokio::test]
+async fn a_session_that_ends_early_is_renewed() {
+    let world = web().await;
+    let subject = world.state().oidc.subject.clone();
+    {
+        let mut state = world.state();
+        state.aws.roles.insert(arn("deploy"), Role::for_subject(&subject));
+        // Nobody is told that a session serves no longer than this.
+        state.aws.session_uses = Some(4);
+    }
+    let outcome = with_role(&world, &arn("deploy")).run();
+    outcome.succeeded();
+    assert_eq!(outcome.output("status"), "deployed");
+    assert!(world.calls(Skin::Sts).len() > 2, "assumed anew: {:?}", world.calls(Skin::Sts));
+    assert_eq!(world.take_writes(), ["ecs RegisterTaskDefinition web:2", "ecs UpdateService prod/web web:2"]);
+    world.finish();
+}

@@ -113,6 +113,7 @@ async fn a_rollout_that_never_ends_is_ended_by_the_timeout() {
     world.state().ecs.script("web", "acme/web:bad", Script::never_stable());
     let outcome = deploy_bad(&world).input("timeout", "1s").run();
     outcome.failed(1, "timeout");
+    assert!(outcome.raw.contains(" of web runs"), "what runs without getting on is shown: {}", outcome.raw);
     assert_eq!(outcome.output("status"), "rolled-back");
     assert_eq!(serving(&world), "acme/web:1");
     world.explain_writes();
@@ -158,10 +159,55 @@ async fn an_alarm_is_named() {
         settings["deploymentConfiguration"]["alarms"] =
             json!({ "enable": true, "rollback": true, "alarmNames": ["errors"] });
         state.ecs.script("web", "acme/web:bad", Script::alarm("errors"));
+        let reason = "Threshold Crossed: 3 datapoints were greater than the threshold (5.0)";
+        state.alarms.0.insert("errors".into(), reason.into());
     }
     let outcome = deploy_bad(&world).run();
     outcome.failed(1, "rolled-back-by-ecs");
     assert!(outcome.output("failure_reason").contains("alarms: errors"), "{}", outcome.output("failure_reason"));
+    assert!(outcome.raw.contains("alarm errors: Threshold Crossed"), "{}", outcome.raw);
+    assert!(outcome.summary.contains("Threshold Crossed"), "{}", outcome.summary);
+    world.explain_writes();
+    world.finish();
+}
+
+const GROUP: &str = "arn:aws:elasticloadbalancing:eu-central-1:123456789012:targetgroup/web/0a1b2c3d";
+
+/// Puts service `web` behind a load balancer, one of whose targets answers 503.
+fn behind_a_balancer(world: &World) {
+    let mut state = world.state();
+    let settings = &mut state.ecs.find("prod", "web").settings;
+    settings["loadBalancers"] = json!([{ "targetGroupArn": GROUP, "containerName": "web", "containerPort": 80 }]);
+    let target = |id: &str, state: &str, reason: &str, description: &str| crate::world::elb::Target {
+        id: id.into(),
+        port: 80,
+        state: state.into(),
+        reason: reason.into(),
+        description: description.into(),
+    };
+    let bad =
+        target("10.0.0.8", "unhealthy", "Target.ResponseCodeMismatch", "Health checks failed with these codes: [503]");
+    state.targets.0.insert(GROUP.into(), vec![target("10.0.0.7", "healthy", "", ""), bad]);
+}
+
+#[tokio::test]
+async fn the_load_balancer_says_why_a_target_is_not_healthy() {
+    let world = web().await;
+    behind_a_balancer(&world);
+    world.state().ecs.script("web", "acme/web:bad", Script::failing(Cause::target_unhealthy(GROUP)));
+    let outcome = deploy_bad(&world).run();
+    outcome.failed(1, "crash-loop");
+    let message = &outcome.annotations("error")[0].message;
+    assert!(message.contains("10.0.0.8") && message.contains("[503]"), "{message}");
+    assert!(outcome.summary.contains("10.0.0.8:80") && !outcome.summary.contains("10.0.0.7"), "{}", outcome.summary);
+    insta::assert_snapshot!(told(&outcome));
+    world.explain_writes();
+    // What may not be asked costs the evidence, not the verdict.
+    world.state().aws.deny("elasticloadbalancing:*");
+    let outcome = deploy_bad(&world).run();
+    outcome.failed(1, "crash-loop");
+    assert!(outcome.raw.contains("elasticloadbalancing:DescribeTargetHealth"), "{}", outcome.raw);
+    assert!(outcome.annotations("warning").is_empty(), "{}", outcome.report());
     world.explain_writes();
     world.finish();
 }
@@ -171,6 +217,7 @@ async fn stages_of_a_blue_green_deployment_are_shown() {
     let (world, outcome) = with(Script::staged(&["SCALE_UP", "TEST_TRAFFIC_SHIFT", "BAKE_TIME"])).await;
     outcome.succeeded();
     assert!(outcome.raw.contains("stage TEST_TRAFFIC_SHIFT"), "{}", outcome.raw);
+    assert!(outcome.summary.contains("in progress  stage TEST_TRAFFIC_SHIFT ("), "{}", outcome.summary);
     world.explain_writes();
     world.finish();
 }

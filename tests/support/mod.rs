@@ -369,6 +369,16 @@ impl Running {
         self.child.0.id()
     }
 
+    /// Whether it has ended by itself.
+    pub fn has_ended(&mut self) -> bool {
+        self.child.0.try_wait().expect("the child can be asked").is_some()
+    }
+
+    /// Waits for the end and gives the exit code only; none when a signal ended it.
+    pub fn end(mut self) -> Option<i32> {
+        self.child.0.wait().expect("the child ends").code()
+    }
+
     /// Sends a signal by name: `INT`, `TERM`, `KILL`.
     pub fn signal(&self, name: &str) {
         let status =

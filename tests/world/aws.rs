@@ -163,6 +163,7 @@ fn aws_skin(headers: &HeaderMap, body: &[u8]) -> (Skin, Option<String>) {
         let skin = match service {
             "AmazonEC2ContainerServiceV20141113" => Skin::Ecs,
             "AmazonEC2ContainerRegistry_V20150921" => Skin::Ecr,
+            "SpencerFrontendService" => Skin::EcrPublic,
             "Logs_20140328" => Skin::Logs,
             "AmazonSSM" => Skin::Ssm,
             "secretsmanager" => Skin::Secrets,
@@ -174,6 +175,7 @@ fn aws_skin(headers: &HeaderMap, body: &[u8]) -> (Skin, Option<String>) {
     let skin = match form.get("Version").map(String::as_str) {
         Some("2011-06-15") => Skin::Sts,
         Some("2015-12-01") => Skin::Elb,
+        Some("2010-08-01") => Skin::Alarms,
         _ => Skin::Aws,
     };
     (skin, form.get("Action").cloned())
@@ -226,13 +228,18 @@ fn iam_prefix(skin: Skin) -> &'static str {
         Skin::Ssm => "ssm",
         Skin::Secrets => "secretsmanager",
         Skin::Elb => "elasticloadbalancing",
+        Skin::Alarms => "cloudwatch",
+        Skin::EcrPublic => "ecr-public",
         _ => "sts",
     }
 }
 
 /// The name a signature is scoped to.
 fn signing_name(skin: Skin) -> &'static str {
-    iam_prefix(skin)
+    match skin {
+        Skin::Alarms => "monitoring",
+        skin => iam_prefix(skin),
+    }
 }
 
 /// Who signed a request: `Authorization: AWS4-HMAC-SHA256 Credential=<id>/<date>/<region>/<service>/aws4_request, …`.

@@ -28,6 +28,15 @@ pub fn handle(state: &mut State, operation: &str, body: &Value) -> Option<Answer
     })
 }
 
+/// One operation of the public registry's API; none when it is not known.
+pub fn handle_public(state: &mut State, operation: &str, _body: &Value) -> Option<Answer> {
+    (operation == "GetAuthorizationToken").then(|| {
+        let mut answer = authorization(state);
+        answer["authorizationData"] = answer["authorizationData"][0].take();
+        Ok(answer)
+    })
+}
+
 /// The registry's host name, as references name it.
 pub fn host(state: &State) -> String {
     format!("{}.dkr.ecr.{}.amazonaws.com", state.aws.account, state.aws.region)

@@ -283,12 +283,12 @@ pub fn shaped_error(request: &Request, effect: &Effect) -> Reply {
     let message = effect.message.clone().unwrap_or_else(|| "the world says no".to_owned());
     let code = effect.code.clone();
     match request.skin {
-        Skin::Ecs | Skin::Ecr | Skin::Logs | Skin::Ssm | Skin::Secrets | Skin::Aws => {
+        Skin::Ecs | Skin::Ecr | Skin::EcrPublic | Skin::Logs | Skin::Ssm | Skin::Secrets | Skin::Aws => {
             let status = effect.status.unwrap_or(400);
             let code = code.unwrap_or_else(|| aws_code(status).to_owned());
             super::aws::AwsError { status, code, message }.as_json()
         }
-        Skin::Sts | Skin::Elb => {
+        Skin::Sts | Skin::Elb | Skin::Alarms => {
             let status = effect.status.unwrap_or(400);
             let code = code.unwrap_or_else(|| aws_code(status).to_owned());
             super::aws::AwsError { status, code, message }.as_xml()

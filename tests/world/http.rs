@@ -26,8 +26,8 @@ use super::faults::{Effect, shaped_error};
 use super::record::Recorded;
 use super::state::State;
 use super::{
-    Shared, artifacts, aws, codeload, control, ecr, ecs, elb, faults, github, health, logs, oidc, registry, secrets,
-    ssm, sts, webhook,
+    Shared, alarms, artifacts, aws, codeload, control, ecr, ecs, elb, faults, github, health, logs, oidc, registry,
+    secrets, ssm, sts, webhook,
 };
 
 /// A listener; each has a port of its own, as the real hosts have names of their own.
@@ -78,6 +78,8 @@ pub enum Skin {
     Ssm,
     Secrets,
     Elb,
+    Alarms,
+    EcrPublic,
     /// An AWS request that belongs to no service known here.
     Aws,
     Registry,
@@ -221,6 +223,8 @@ fn dispatch(state: &mut State, request: &Request) -> Reply {
         Skin::Ssm => aws::json(state, request, ssm::handle),
         Skin::Secrets => aws::json(state, request, secrets::handle),
         Skin::Elb => elb::handle(state, request),
+        Skin::Alarms => alarms::handle(state, request),
+        Skin::EcrPublic => aws::json(state, request, ecr::handle_public),
         Skin::Aws => Reply::unknown(request),
         Skin::Registry => registry::handle(state, request),
         Skin::Health => health::handle(state, request),

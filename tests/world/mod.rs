@@ -32,6 +32,7 @@
     reason = "test support: shared by several test binaries, each using a part of it, and free to panic"
 )]
 
+pub mod alarms;
 pub mod archive;
 pub mod artifacts;
 pub mod aws;

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 
 use serde::{Deserialize, Serialize};
 
+use super::alarms::Alarms;
 use super::artifacts::Artifacts;
 use super::aws::Aws;
 use super::clock::Clock;
@@ -39,6 +40,7 @@ pub struct State {
     pub scans: super::scans::Scans,
     pub secrets: Secrets,
     pub targets: Targets,
+    pub alarms: Alarms,
     pub health: Health,
     pub webhooks: Webhooks,
     pub artifacts: Artifacts,

@@ -2,9 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use super::findings::{Finding, Findings, unusable};
-use super::plan::{DefinitionPlan, DefinitionStep, MigrationPlan, short};
 use super::settings::{Base, MigrationBase, Settings};
+use crate::commands::ecs::{DefinitionPlan, DefinitionStep, Finding, Findings, MigrationPlan, short, unusable};
 use crate::commands::run::Run;
 use crate::domain::names::TaskDefinitionArn;
 use crate::domain::task_definition::{Container, Notes, TaskDefinition, siblings};

@@ -1,7 +1,7 @@
 //! Purpose: what the inputs set in a task definition.
 
-use super::findings::{Finding, Findings};
 use super::inputs::Inputs;
+use crate::commands::ecs::{Finding, Findings};
 use crate::contract::values::Map;
 use crate::domain::reference::ImageRef;
 use crate::domain::task_definition::{Presence, TaskDefinition, TaskDefinitionError};

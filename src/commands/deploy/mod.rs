@@ -1,41 +1,23 @@
 //! Purpose: ship to ECS, and tell the truth about it.
 //!
-//! Inputs are checked (`settings`), the state of ECS decides what is to be done (`plan`, `turn`, `preflight`), the
-//! phases do it (`apply`), and what went wrong is explained (`trouble`, `report`) and taken back (`rollback`).
+//! Inputs are checked (`settings`), and with the state of ECS they decide which task definitions are needed (`edits`,
+//! `drafts`) and what is to be done (`plan`). Doing it is the same for every rollout: see [`super::ecs`].
 
 use super::cloud;
 use super::framework::{Command, Limit, Verdict};
 use super::run::Run;
 use super::shared::Group;
-use crate::runner::{Failure, Kind};
+use crate::runner::Failure;
 
-mod apply;
-mod digest;
 mod drafts;
 mod edits;
-mod findings;
-mod health;
 mod inputs;
-mod logs;
-mod migrate;
-mod parameters;
-mod phases;
 mod plan;
-mod preflight;
-mod prune;
-mod recover;
-mod report;
-mod rollback;
 mod settings;
-mod show;
-mod steps;
-mod trouble;
-mod turn;
-mod verify;
-mod watch;
 
-pub use inputs::{Inputs, Outputs};
-pub use plan::Plan;
+pub use super::ecs::{Concurrency, OnFailure, Outputs, Plan, Status};
+use super::ecs::{Confirmation, Work};
+pub use inputs::Inputs;
 use settings::Settings;
 
 /// `deploy`.
@@ -54,30 +36,19 @@ impl Command for Deploy {
     type Outputs = Outputs;
 
     async fn plan(inputs: Inputs, run: &Run, _outputs: &mut Outputs) -> Result<Plan, Failure> {
-        let confirmation = (inputs.confirm.clone(), inputs.confirm_with.clone());
+        let confirmation = Confirmation::of(&inputs.confirm, &inputs.confirm_with);
         let settings = Settings::of(inputs, &run.workspace())?;
-        confirm(confirmation)?;
-        let session = cloud::session(run).await?;
-        if let Some(password) = settings.health.as_ref().and_then(|health| health.url.password()) {
-            run.mask(&password.into());
+        confirmation.check()?;
+        settings.rollout.mask(run);
+        if !settings.unused.is_empty() {
+            let message = format!("'wait: false' leaves no time for {}: not done", settings.unused.join(", "));
+            run.log.warn("Inputs without effect", message);
         }
+        let session = cloud::session(run).await?;
         Box::pin(plan::plan(settings, session, run)).await
     }
 
     async fn apply(plan: Plan, run: &Run, outputs: &mut Outputs) -> Result<Verdict, Failure> {
-        Box::pin(apply::Work::new(run, &plan, outputs).execute()).await
+        Box::pin(Work::new(run, &plan, outputs).execute()).await
     }
-}
-
-/// Refuses unless what was typed is what must be typed.
-fn confirm((typed, wanted): (Option<String>, Option<String>)) -> Result<(), Failure> {
-    let Some(wanted) = wanted.filter(|wanted| typed.as_ref() != Some(wanted)) else {
-        return Ok(());
-    };
-    let message = match typed {
-        Some(_) => "the confirmation is not the expected text",
-        None => "the confirmation is missing",
-    };
-    Err(Failure::new(Kind::Gate, "not-confirmed", "Not confirmed", message)
-        .hint(format!("Set `confirm` to {wanted} to go on.")))
 }

@@ -1,14 +1,15 @@
 //! Purpose: the inputs of `deploy`, checked; everything that is wrong with them is reported at once.
 
 use std::path::Path;
-use std::time::Duration;
 
 use super::edits::{self, Edits};
-use super::findings::{Finding, Findings, unusable, with_causes};
-use super::inputs::{Concurrency, Inputs, OnFailure};
-use crate::contract::values::{Count, Flag, Span};
+use super::inputs::Inputs;
+use crate::commands::ecs::{
+    Finding, Findings, Given, Keep, PLACEHOLDERS, Settings as Rollout, is_on, span, unknown_placeholder, unusable,
+    with_causes,
+};
+use crate::contract::values::Count;
 use crate::domain::globs::Globs;
-use crate::domain::health::StatusRanges;
 use crate::domain::shell;
 use crate::domain::task_definition::{Format, Notes, TaskDefinition};
 use crate::runner::Failure;
@@ -18,22 +19,10 @@ use crate::runner::Failure;
 pub(super) struct Settings {
     pub(super) base: Base,
     pub(super) edits: Edits,
-    pub(super) cluster: String,
-    pub(super) services: Vec<String>,
-    pub(super) desired: Option<i32>,
-    pub(super) force: bool,
-    pub(super) wait: bool,
-    pub(super) timeout: Duration,
-    pub(super) interval: Duration,
-    pub(super) crash_limit: usize,
-    pub(super) on_failure: OnFailure,
-    pub(super) concurrency: Concurrency,
-    pub(super) preflight: bool,
-    pub(super) verify_digest: bool,
     pub(super) migration: Option<MigrationSettings>,
-    pub(super) health: Option<HealthSettings>,
-    pub(super) keep: Option<Keep>,
-    pub(super) parameters: Vec<(String, String)>,
+    pub(super) rollout: Rollout,
+    /// Inputs that are set and have no effect.
+    pub(super) unused: Vec<&'static str>,
 }
 
 /// Where the task definition comes from.
@@ -60,7 +49,6 @@ pub(super) struct Document {
 pub(super) struct MigrationSettings {
     pub(super) command: Vec<String>,
     pub(super) container: Option<String>,
-    pub(super) timeout: Duration,
     pub(super) definition: Option<MigrationBase>,
 }
 
@@ -71,82 +59,70 @@ pub(super) enum MigrationBase {
     Revision(String),
 }
 
-/// A page that must answer after the rollout.
-#[derive(Debug, Clone)]
-pub(super) struct HealthSettings {
-    pub(super) url: url::Url,
-    pub(super) statuses: StatusRanges,
-    pub(super) timeout: Duration,
-    pub(super) attempts: Option<u64>,
-}
-
-/// Which revisions stay.
-#[derive(Debug, Clone)]
-pub(super) struct Keep {
-    pub(super) count: usize,
-    pub(super) branches: Vec<Globs>,
-}
-
 impl Settings {
     /// Checks the inputs; reads task definition files below `workspace`.
     pub(super) fn of(inputs: Inputs, workspace: &Path) -> Result<Self, Failure> {
         let mut found = Findings::default();
-        let services = inputs.service.clone().unwrap_or_default().0;
-        if services.is_empty() {
-            found.add(Finding::new("service", "is required and not set"));
-        }
-        if services.len() > 10 {
-            found
-                .add(Finding::new("service", "has more than 10 entries, which is the most that ECS describes at once"));
-        }
         let edits = edits::edits(&inputs, &mut found);
         let base = base(&inputs, workspace, &mut found);
         if let (Some(Base::File(document)), Some(edits)) = (&base, &edits) {
             check_edits(document, edits, &mut found);
         }
         let migration = migration(&inputs, workspace, &mut found);
-        let health = health(&inputs, &mut found);
         let keep = keep(&inputs, &mut found);
         let desired = inputs.desired_count.and_then(|Count(count)| {
             let count = i32::try_from(count).map_err(|_| Finding::new("desired_count", "is larger than ECS allows"));
             count.map_err(|finding| found.add(finding)).ok()
         });
         check_parameters(&inputs, &mut found);
-        check_confirmation(&inputs, &mut found);
-        let interval = span(inputs.poll_interval, 2);
-        if interval < Duration::from_millis(50) {
-            found.add(Finding::new("poll_interval", "is too short; use at least 50ms"));
-        }
+        let unused = unused(&inputs);
+        let parameters = inputs.ssm_parameters.clone().unwrap_or_default().0;
+        let (force, migrate_timeout) =
+            (is_on(inputs.force_new_deployment, false), span(inputs.migrate_timeout, 10 * 60));
+        let common = given(inputs).settings(&mut found);
         found.into_result()?;
-        Ok(Self {
-            base: base.unwrap_or(Base::Current),
-            edits: edits.unwrap_or_default(),
-            cluster: inputs.cluster.unwrap_or_else(|| "default".to_owned()),
-            services,
-            desired,
-            force: is_on(inputs.force_new_deployment, false),
-            wait: is_on(inputs.wait, true),
-            timeout: span(inputs.timeout, 15 * 60),
-            interval,
-            crash_limit: usize::try_from(inputs.crash_limit.map_or(3, |Count(limit)| limit)).unwrap_or(usize::MAX),
-            on_failure: inputs.on_failure.unwrap_or_default(),
-            concurrency: inputs.concurrency.unwrap_or_default(),
-            preflight: is_on(inputs.preflight, true),
-            verify_digest: is_on(inputs.verify_digest, true),
-            migration,
-            health,
-            keep,
-            parameters: inputs.ssm_parameters.unwrap_or_default().0,
-        })
+        let edits = edits.unwrap_or_default();
+        let image = edits.images.first().map(|(_, image)| image.clone());
+        let rollout = Rollout { desired, force, migrate_timeout, keep, parameters, image, ..common };
+        Ok(Self { base: base.unwrap_or(Base::Current), edits, migration, rollout, unused })
     }
 }
 
-fn is_on(flag: Option<Flag>, default: bool) -> bool {
-    flag.map_or(default, |Flag(on)| on)
+/// What `deploy` has in common with every rollout.
+pub(super) fn given(inputs: Inputs) -> Given {
+    Given {
+        cluster: inputs.cluster,
+        service: inputs.service,
+        wait: inputs.wait,
+        timeout: inputs.timeout,
+        poll_interval: inputs.poll_interval,
+        crash_limit: inputs.crash_limit,
+        on_failure: inputs.on_failure,
+        concurrency: inputs.concurrency,
+        preflight: inputs.preflight,
+        verify_digest: inputs.verify_digest,
+        health_url: inputs.health_url,
+        health_status: inputs.health_status,
+        health_timeout: inputs.health_timeout,
+        health_attempts: inputs.health_attempts,
+        confirm: inputs.confirm,
+        confirm_with: inputs.confirm_with,
+    }
 }
 
-fn span(span: Option<Span>, default: u64) -> Duration {
-    span.map_or(Duration::from_secs(default), |Span(span)| span)
+/// Without waiting nobody is there when the deployment ends: what is to be done then is not done. No error, because
+/// such settings may well come from the environment's config.
+fn unused(inputs: &Inputs) -> Vec<&'static str> {
+    if is_on(inputs.wait, true) {
+        return Vec::new();
+    }
+    let after = [
+        ("health_url", inputs.health_url.is_some()),
+        ("ssm_parameters", inputs.ssm_parameters.is_some()),
+        ("keep_revisions", inputs.keep_revisions.is_some()),
+        ("on_failure", inputs.on_failure.is_some()),
+    ];
+    after.into_iter().filter(|(_, set)| *set).map(|(name, _)| name).collect()
 }
 
 fn base(inputs: &Inputs, workspace: &Path, found: &mut Findings) -> Option<Base> {
@@ -216,27 +192,7 @@ fn migration(inputs: &Inputs, workspace: &Path, found: &mut Findings) -> Option<
             .ok()
             .map(MigrationBase::File)
     });
-    let timeout = span(inputs.migrate_timeout, 10 * 60);
-    Some(MigrationSettings { command, container: inputs.migrate_container.clone(), timeout, definition })
-}
-
-fn health(inputs: &Inputs, found: &mut Findings) -> Option<HealthSettings> {
-    let statuses =
-        inputs.health_status.as_deref().map(|text| found.check("health_status", text.parse::<StatusRanges>()));
-    let text = inputs.health_url.as_deref()?;
-    let url = url::Url::parse(text).ok().filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
-    if url.is_none() {
-        found.add(Finding::new("health_url", "is not an http or https address"));
-    }
-    if inputs.health_attempts == Some(Count(0)) {
-        found.add(Finding::new("health_attempts", "is 0; use at least 1"));
-    }
-    Some(HealthSettings {
-        url: url?,
-        statuses: statuses.flatten().unwrap_or_default(),
-        timeout: span(inputs.health_timeout, 120),
-        attempts: inputs.health_attempts.map(|Count(attempts)| attempts),
-    })
+    Some(MigrationSettings { command, container: inputs.migrate_container.clone(), definition })
 }
 
 fn keep(inputs: &Inputs, found: &mut Findings) -> Option<Keep> {
@@ -255,18 +211,12 @@ fn check_parameters(inputs: &Inputs, found: &mut Findings) {
         if !path.starts_with('/') {
             found.add(Finding::new("ssm_parameters", format!("names '{path}', which does not start with '/'")));
         }
-        if let Some(name) = super::parameters::unknown_placeholder(template) {
-            let known = super::parameters::PLACEHOLDERS.join(", ");
+        if let Some(name) = unknown_placeholder(template) {
+            let known = PLACEHOLDERS.join(", ");
             found.add(Finding::new(
                 "ssm_parameters",
                 format!("{path} has the unknown placeholder {name}; known are {known}"),
             ));
         }
-    }
-}
-
-fn check_confirmation(inputs: &Inputs, found: &mut Findings) {
-    if inputs.confirm.is_some() && inputs.confirm_with.is_none() {
-        found.add(Finding::new("confirm", "is set, but 'confirm_with' does not say what it must be"));
     }
 }

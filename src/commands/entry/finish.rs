@@ -30,7 +30,9 @@ impl Session {
             self.show_outputs(&values);
         }
         let summary = run.map_or_else(|| Summary::of(&self.environment), |run| run.summary.clone());
-        if let Err(failure) = &finished.result {
+        if let Err(failure) = &finished.result
+            && !failure.is_in_summary
+        {
             summary.section(help::failure_section(failure));
         }
         let wants_summary = run.and_then(|run| run.common.summary).map_or(wants_summary, |wanted| wanted.0);

@@ -101,6 +101,7 @@ fn role_hints(error: &RoleError) -> Vec<String> {
             vec!["Give the job `permissions: id-token: write`; jobs of forks never get it.".to_owned()]
         }
         RoleError::Unanswered { .. } => vec!["Try again later.".to_owned()],
+        RoleError::Refused { source, .. } if let Some(hint) = request_hint(source) => vec![hint.to_owned()],
         RoleError::Refused { claims: Some(claims), .. } => trust_hints(claims),
         RoleError::Refused { source: AwsError::NoCredentials, .. } => no_credentials(),
         RoleError::Refused { role, .. } => {
@@ -111,15 +112,34 @@ fn role_hints(error: &RoleError) -> Vec<String> {
     }
 }
 
+/// What to change about the request itself, when that is what STS refuses (STS API reference, "Errors").
+fn request_hint(error: &AwsError) -> Option<&'static str> {
+    let (code, message) = (error.code()?, error.message().unwrap_or_default());
+    Some(match code {
+        "PackedPolicyTooLarge" => "Shorten the session policies, or use managed ones: STS counts them together.",
+        "MalformedPolicyDocument" => "Correct `inline_session_policy`: STS does not read it as a policy.",
+        "ValidationError" if message.contains("1 hour session limit") || message.contains("role chaining") => {
+            "Set `role_duration` to 1h: STS grants no more to whoever is a role already."
+        }
+        "ValidationError" if message.contains("MaxSessionDuration") => {
+            "Lower `role_duration`, or raise the role's maximum session duration."
+        }
+        "InvalidIdentityToken" if message.contains("audience") => {
+            "Set `audience` to what the role and the account's OIDC provider expect; AWS's usual one is sts.amazonaws.com."
+        }
+        _ => return None,
+    })
+}
+
 /// The token as the trust policy sees it, and the condition that would admit it.
 fn trust_hints(claims: &Claims) -> Vec<String> {
     let Claims { sub, aud, iss } = claims;
     let provider = iss.trim_start_matches("https://");
     vec![
-        format!("The token says sub={sub} aud={aud} iss={iss}."),
         format!(
-            "The role's trust policy must allow sts:AssumeRoleWithWebIdentity to the provider {provider} under the condition \
-             {{\"StringEquals\": {{\"{provider}:aud\": \"{aud}\", \"{provider}:sub\": \"{sub}\"}}}}."
+            "The token says sub={sub} aud={aud} iss={iss}. To admit it, the role's trust policy must allow \
+             sts:AssumeRoleWithWebIdentity to the provider {provider} under the condition {{\"StringEquals\": \
+             {{\"{provider}:aud\": \"{aud}\", \"{provider}:sub\": \"{sub}\"}}}}."
         ),
         format!("The account of the role needs an OIDC provider for {iss}: {TRUST_GUIDE}"),
     ]

@@ -60,6 +60,7 @@ impl Rollout {
 
     pub(super) fn learn_deployment(&mut self, deployment: &ServiceDeployment) -> Vec<Progress> {
         let mut progress: Vec<Progress> = self.new_state(state(deployment)).into_iter().collect();
+        self.alarms.clone_from(&deployment.alarms);
         // On the way back the tasks that matter are those of the revision before.
         if let (Some(counts), Goal::Completion) = (deployment.tasks, self.target.goal) {
             progress.extend(self.new_counts(counts));
@@ -284,6 +285,7 @@ fn reason(deployment: &ServiceDeployment, otherwise: &str) -> String {
     if !deployment.alarms.is_empty() {
         parts.push(format!("alarms: {}", deployment.alarms.join(", ")));
     }
-    parts.retain(|part| !part.trim().is_empty());
+    parts.iter_mut().for_each(|part| part.truncate(part.trim_end_matches(['.', ' ']).len()));
+    parts.retain(|part| !part.is_empty());
     if parts.is_empty() { otherwise.to_owned() } else { parts.join("; ") }
 }

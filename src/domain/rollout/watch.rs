@@ -57,6 +57,7 @@ pub struct Rollout {
     pub(super) without_tasks: bool,
     pub(super) without_service: bool,
     pub(super) last_answer: Duration,
+    pub(super) alarms: Vec<String>,
     pub(super) verdict: Option<Verdict>,
 }
 
@@ -89,6 +90,7 @@ impl Rollout {
             without_tasks: false,
             without_service: false,
             last_answer: Duration::ZERO,
+            alarms: Vec::new(),
             verdict: None,
         }
     }
@@ -128,6 +130,12 @@ impl Rollout {
     #[must_use]
     pub fn failed_tasks(&self) -> &[(Task, Diagnosis)] {
         self.crashes.failed()
+    }
+
+    /// Names of the alarms that ended it.
+    #[must_use]
+    pub fn alarms(&self) -> &[String] {
+        &self.alarms
     }
 
     /// Task counts as last seen.

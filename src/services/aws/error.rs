@@ -169,6 +169,12 @@ impl AwsError {
         }
     }
 
+    /// Whether the service says that the credentials' time is up.
+    #[must_use]
+    pub fn is_expiry(&self) -> bool {
+        matches!(self.code(), Some("ExpiredToken" | "ExpiredTokenException" | "RequestExpired"))
+    }
+
     /// Whether the endpoint says that it does not know the operation: an emulator, or a region behind.
     #[must_use]
     pub fn is_unknown_operation(&self) -> bool {

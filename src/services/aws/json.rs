@@ -22,6 +22,8 @@ pub enum JsonService {
     Ecs,
     /// Elastic Container Registry.
     Ecr,
+    /// The public registry, public.ecr.aws.
+    EcrPublic,
     /// CloudWatch Logs.
     Logs,
     /// Systems Manager, for its parameter store.
@@ -31,15 +33,15 @@ pub enum JsonService {
 }
 
 /// What a service is called in its various roles (botocore, `service-2.json`, metadata).
-struct Names {
+pub(super) struct Names {
     /// IAM prefix and signing name.
-    signing: &'static str,
+    pub(super) signing: &'static str,
     /// First label of the host name.
-    host: &'static str,
+    pub(super) host: &'static str,
     /// Name for endpoint overrides, `AWS_ENDPOINT_URL_<ID>`.
-    id: &'static str,
-    /// Prefix of `X-Amz-Target`.
-    target: &'static str,
+    pub(super) id: &'static str,
+    /// Prefix of `X-Amz-Target`; empty in the query protocol.
+    pub(super) target: &'static str,
 }
 
 impl JsonService {
@@ -49,6 +51,12 @@ impl JsonService {
             Self::Ecr => {
                 Names { signing: "ecr", host: "api.ecr", id: "ECR", target: "AmazonEC2ContainerRegistry_V20150921" }
             }
+            Self::EcrPublic => Names {
+                signing: "ecr-public",
+                host: "api.ecr-public",
+                id: "ECR PUBLIC",
+                target: "SpencerFrontendService",
+            },
             Self::Logs => Names { signing: "logs", host: "logs", id: "CloudWatch Logs", target: "Logs_20140328" },
             Self::Ssm => Names { signing: "ssm", host: "ssm", id: "SSM", target: "AmazonSSM" },
             Self::SecretsManager => Names {
@@ -62,9 +70,9 @@ impl JsonService {
 }
 
 /// Where a call goes and which region it is signed for.
-struct Endpoint {
-    url: url::Url,
-    region: String,
+pub(super) struct Endpoint {
+    pub(super) url: url::Url,
+    pub(super) region: String,
 }
 
 /// One call in the JSON protocol.
@@ -101,11 +109,24 @@ impl Session {
         let to = Endpoint { url: self.endpoint(&names, region, &call)?, region: region.to_owned() };
         let body = request.body.to_string();
         let attempt = || self.json_once(&names, &call, &to, &body);
-        self.0.policy.run(request.repeat, attempt).await
+        self.persist(request.repeat, attempt).await
+    }
+
+    /// Tries under the session's own policy, and once more with new credentials when the old ones ended early.
+    pub(super) async fn persist<T, F, Fut>(&self, repeat: Repeat, mut attempt: F) -> Result<T, AwsError>
+    where
+        F: FnMut() -> Fut,
+        Fut: Future<Output = Result<T, AwsError>>,
+    {
+        let used = self.0.credentials.key().await;
+        match self.0.policy.run(repeat, &mut attempt).await {
+            Err(error) if self.can_go_on(&error, used.as_deref()).await => self.0.policy.run(repeat, attempt).await,
+            done => done,
+        }
     }
 
     /// The endpoint: the service's own override, the general one, else the region's.
-    fn endpoint(&self, names: &Names, region: &str, call: &Call) -> Result<url::Url, AwsError> {
+    pub(super) fn endpoint(&self, names: &Names, region: &str, call: &Call) -> Result<url::Url, AwsError> {
         let config = self.sdk_config();
         let key =
             ServiceConfigKey::builder().service_id(names.id).env("AWS_ENDPOINT_URL").profile("endpoint_url").build();
@@ -123,7 +144,29 @@ impl Session {
 
     async fn json_once(&self, names: &Names, call: &Call, to: &Endpoint, body: &str) -> Result<Value, AwsError> {
         let target = format!("{}.{}", names.target, call.operation);
-        let request = self.signed(names, &target, to, body).await.map_err(|error| match error {
+        let headers = [("content-type", "application/x-amz-json-1.1"), ("x-amz-target", target.as_str())];
+        let answer = self.post(call, names.signing, to, &headers, body).await?;
+        let content = serde_json::from_slice::<Value>(&answer.body);
+        if (200..300).contains(&answer.status) {
+            return content.map_err(|_| AwsError::Malformed { call: call.clone(), expected: "JSON" });
+        }
+        let content = content.unwrap_or_default();
+        let text = |key: &str| content.get(key).and_then(Value::as_str);
+        let code = text("__type").or_else(|| text("code")).or(answer.code.as_deref());
+        let message = text("message").or_else(|| text("Message")).unwrap_or_default();
+        Err(AwsError::refused(call, answer.status, code, message, answer.retry_after))
+    }
+
+    /// One signed POST, answered whatever the status.
+    pub(super) async fn post(
+        &self,
+        call: &Call,
+        signing: &'static str,
+        to: &Endpoint,
+        headers: &[(&str, &str)],
+        body: &str,
+    ) -> Result<HttpAnswer, AwsError> {
+        let request = self.signed(signing, headers, to, body).await.map_err(|error| match error {
             Unsigned::Credentials(error) => error,
             Unsigned::Signing(source) => AwsError::Unanswered { call: call.clone(), unsent: true, source },
         })?;
@@ -135,29 +178,19 @@ impl Session {
         let late = || AwsError::Unanswered { call: call.clone(), unsent: false, source: "no answer in time".into() };
         let exchange = async {
             let response = self.0.http.execute(request).await.map_err(unanswered)?;
-            let (status, wait) = (response.status().as_u16(), http::wait_asked(response.headers()));
+            let (status, retry_after) = (response.status().as_u16(), http::wait_asked(response.headers()));
             let code =
                 response.headers().get("x-amzn-errortype").and_then(|code| code.to_str().ok()).map(str::to_owned);
-            let bytes = response.bytes().await.map_err(unanswered)?;
-            Ok::<_, AwsError>((status, wait, code, bytes))
+            let body = response.bytes().await.map_err(unanswered)?;
+            Ok::<_, AwsError>(HttpAnswer { status, retry_after, code, body })
         };
-        let (status, wait, code, bytes) =
-            tokio::time::timeout(http::TOTAL_TIMEOUT, exchange).await.map_err(|_| late())??;
-        let answer = serde_json::from_slice::<Value>(&bytes);
-        if (200..300).contains(&status) {
-            return answer.map_err(|_| AwsError::Malformed { call: call.clone(), expected: "JSON" });
-        }
-        let answer = answer.unwrap_or_default();
-        let text = |key: &str| answer.get(key).and_then(Value::as_str);
-        let code = text("__type").or_else(|| text("code")).or(code.as_deref());
-        let message = text("message").or_else(|| text("Message")).unwrap_or_default();
-        Err(AwsError::refused(call, status, code, message, wait))
+        tokio::time::timeout(http::TOTAL_TIMEOUT, exchange).await.map_err(|_| late())?
     }
 
     async fn signed(
         &self,
-        names: &Names,
-        target: &str,
+        signing: &'static str,
+        headers: &[(&str, &str)],
         to: &Endpoint,
         body: &str,
     ) -> Result<reqwest::Request, Unsigned> {
@@ -168,18 +201,17 @@ impl Session {
         let params = v4::SigningParams::builder()
             .identity(&identity)
             .region(region)
-            .name(names.signing)
+            .name(signing)
             .time(time)
             .settings(SigningSettings::default())
             .build()
             .map_err(|error| error.to_string())?
             .into();
-        let mut request = ::http::Request::post(url.as_str())
-            .header("content-type", "application/x-amz-json-1.1")
-            .header("x-amz-target", target)
-            .header("host", authority(url))
-            .body(body.to_owned())
-            .map_err(|error| error.to_string())?;
+        let mut request = ::http::Request::post(url.as_str()).header("host", authority(url));
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let mut request = request.body(body.to_owned()).map_err(|error| error.to_string())?;
         let headers: Vec<(String, String)> = request
             .headers()
             .iter()
@@ -191,6 +223,15 @@ impl Session {
         instructions.apply_to_request_http1x(&mut request);
         Ok(reqwest::Request::try_from(request).map_err(|error| error.without_url().to_string())?)
     }
+}
+
+/// An answer before it is understood.
+pub(super) struct HttpAnswer {
+    pub(super) status: u16,
+    pub(super) retry_after: Option<std::time::Duration>,
+    /// The error's code, when a header carries it.
+    code: Option<String>,
+    pub(super) body: bytes::Bytes,
 }
 
 /// Why a request could not even be signed.

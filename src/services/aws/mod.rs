@@ -10,10 +10,12 @@ use aws_config::identity::IdentityCache;
 use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{AppName, BehaviorVersion, Region, SdkConfig};
-use aws_credential_types::provider::SharedCredentialsProvider;
+use aws_credential_types::Credentials;
+use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider};
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
+use secrecy::{ExposeSecret as _, SecretString};
 use tokio::sync::OnceCell;
 
 pub mod ecr;
@@ -21,6 +23,7 @@ pub mod ecs;
 pub mod error;
 mod json;
 mod parameters;
+mod query;
 mod renewal;
 pub mod role;
 pub mod scans;
@@ -30,6 +33,7 @@ mod tests;
 pub use error::{AwsError, Call};
 pub use json::{JsonCall, JsonService};
 pub use parameters::Parameters;
+pub use query::TargetHealth;
 pub use role::{OidcEndpoint, RoleRequest};
 
 use super::SecretObserver;
@@ -49,10 +53,25 @@ pub struct SessionOptions {
     /// Where the runner issues OIDC tokens, when the role is to be assumed with one. Leave it out when static keys
     /// are given: then the role is assumed with those.
     pub oidc: Option<OidcEndpoint>,
+    /// Keys that were given, which come before the default chain's.
+    pub keys: Option<StaticKeys>,
+    /// Roles to assume after `role`, each with the credentials of the one before.
+    pub chained: Vec<RoleRequest>,
     /// Accounts that the credentials may belong to; empty for any.
     pub allowed_account_ids: Vec<String>,
     /// Told every key, token and JWT before its first use.
     pub secrets: SecretObserver,
+}
+
+/// Keys as a person or an earlier step gives them.
+#[derive(Clone)]
+pub struct StaticKeys {
+    /// Access key id.
+    pub id: String,
+    /// Secret access key.
+    pub secret: SecretString,
+    /// Session token, for the keys of a session.
+    pub token: Option<SecretString>,
 }
 
 /// Who the credentials belong to.
@@ -71,7 +90,7 @@ pub struct Session(Arc<Inner>);
 struct Inner {
     config: SdkConfig,
     region: String,
-    credentials: SharedCredentialsProvider,
+    credentials: Arc<Renewing>,
     http: reqwest::Client,
     sts: aws_sdk_sts::Client,
     policy: RetryPolicy,
@@ -90,16 +109,19 @@ impl Session {
         Self::over(base, options, RetryPolicy::default()).await
     }
 
-    async fn over(base: SdkConfig, options: SessionOptions, policy: RetryPolicy) -> Result<Self, AwsError> {
+    /// The same over a configuration of the caller's: its endpoint, its credentials, its clock.
+    ///
+    /// # Errors
+    /// Those of [`Self::connect`].
+    pub async fn over(base: SdkConfig, options: SessionOptions, policy: RetryPolicy) -> Result<Self, AwsError> {
         let region = base.region().map(ToString::to_string).ok_or(AwsError::NoRegion)?;
         let http = http::client().map_err(AwsError::client)?;
-        let source = source(&options, &base, &region, &http, policy)?;
-        let time = base.time_source();
-        let now = move || time.as_ref().map_or(SystemTime::UNIX_EPOCH, aws_types::sdk_config::SharedTimeSource::now);
-        let credentials = SharedCredentialsProvider::new(Renewing::new(source, Box::new(now), options.secrets.clone()));
+        let credentials =
+            Forge { options: &options, base: &base, region: &region, http: &http, policy }.credentials()?;
+        let provider: Arc<dyn ProvideCredentials> = credentials.clone();
         let config = base
             .into_builder()
-            .credentials_provider(credentials.clone())
+            .credentials_provider(SharedCredentialsProvider::from(provider))
             // `Renewing` remembers; a second memory in the SDK would keep credentials beyond their renewal.
             .identity_cache(IdentityCache::no_cache())
             .build();
@@ -144,8 +166,7 @@ impl Session {
     ///
     /// # Errors
     /// Whatever fetching the credentials raises.
-    pub async fn credentials(&self) -> Result<aws_credential_types::Credentials, AwsError> {
-        use aws_credential_types::provider::ProvideCredentials as _;
+    pub async fn credentials(&self) -> Result<Credentials, AwsError> {
         Ok(self.0.credentials.provide_credentials().await?)
     }
 
@@ -178,11 +199,21 @@ impl Session {
         F: FnMut() -> Fut,
         Fut: Future<Output = Result<T, SdkError<E, HttpResponse>>>,
     {
-        let attempt = || {
+        let mut attempt = || {
             let sent = operation();
             async move { sent.await.map_err(|error| AwsError::of_sdk(call, error)) }
         };
-        policy.run(repeat, attempt).await
+        let used = self.0.credentials.key().await;
+        match policy.run(repeat, &mut attempt).await {
+            Err(error) if self.can_go_on(&error, used.as_deref()).await => policy.run(repeat, attempt).await,
+            done => done,
+        }
+    }
+
+    /// Whether a call that was refused with these keys may be made again with new ones: a session may end before its
+    /// time, and a role can be assumed anew. What is refused for its credentials has had no effect.
+    async fn can_go_on(&self, error: &AwsError, used: Option<&str>) -> bool {
+        error.is_expiry() && self.0.credentials.discard(used).await
     }
 
     async fn check_account(&self, allowed: &[String]) -> Result<(), AwsError> {
@@ -211,25 +242,69 @@ async fn base_config(options: &SessionOptions) -> SdkConfig {
     loader.load().await
 }
 
-fn source(
-    options: &SessionOptions,
-    base: &SdkConfig,
-    region: &str,
-    http: &reqwest::Client,
+/// What credentials are made from.
+struct Forge<'a> {
+    options: &'a SessionOptions,
+    base: &'a SdkConfig,
+    region: &'a str,
+    http: &'a reqwest::Client,
     policy: RetryPolicy,
-) -> Result<Source, AwsError> {
-    let ambient = base.credentials_provider();
-    let Some(request) = &options.role else {
-        return ambient.map(Source::Sdk).ok_or(AwsError::NoCredentials);
-    };
-    let role = role_arn(&request.role, region, options.account.as_ref(), &options.allowed_account_ids)?;
-    let request = RoleRequest { role, ..request.clone() };
-    if let Some(endpoint) = &options.oidc {
-        (options.secrets)(&endpoint.token);
+}
+
+impl Forge<'_> {
+    /// The credentials of the last role, or of the keys or the chain when there is no role.
+    fn credentials(&self) -> Result<Arc<Renewing>, AwsError> {
+        let options = self.options;
+        let own = match &options.keys {
+            Some(keys) => Some(self.given(keys)),
+            None => self.base.credentials_provider(),
+        };
+        let Some(role) = &options.role else {
+            return own.map(|own| self.renewing(Source::Sdk(own))).ok_or(AwsError::NoCredentials);
+        };
+        if let Some(endpoint) = &options.oidc {
+            (options.secrets)(&endpoint.token);
+        }
+        let mut credentials = self.renewing(self.assumed(role, own, options.oidc.clone())?);
+        for role in &options.chained {
+            let before: Arc<dyn ProvideCredentials> = credentials;
+            credentials = self.renewing(self.assumed(role, Some(before.into()), None)?);
+        }
+        Ok(credentials)
     }
-    let (oidc, sts) = (options.oidc.clone(), aws_sdk_sts::Client::new(base));
-    let (http, secrets) = (http.clone(), options.secrets.clone());
-    Ok(Source::Role(Box::new(AssumedRole { request, oidc, sts, http, secrets, policy })))
+
+    fn given(&self, keys: &StaticKeys) -> SharedCredentialsProvider {
+        (self.options.secrets)(&keys.secret);
+        let token = keys.token.as_ref().map(|token| token.expose_secret().to_owned());
+        let keys = Credentials::new(&keys.id, keys.secret.expose_secret(), token, None, "given");
+        SharedCredentialsProvider::new(keys)
+    }
+
+    fn assumed(
+        &self,
+        request: &RoleRequest,
+        with: Option<SharedCredentialsProvider>,
+        oidc: Option<OidcEndpoint>,
+    ) -> Result<Source, AwsError> {
+        let options = self.options;
+        let role = role_arn(&request.role, self.region, options.account.as_ref(), &options.allowed_account_ids)?;
+        let mut config = self.base.to_builder();
+        config.set_credentials_provider(with);
+        Ok(Source::Role(Box::new(AssumedRole {
+            request: RoleRequest { role, ..request.clone() },
+            oidc,
+            sts: aws_sdk_sts::Client::new(&config.build()),
+            http: self.http.clone(),
+            secrets: options.secrets.clone(),
+            policy: self.policy,
+        })))
+    }
+
+    fn renewing(&self, source: Source) -> Arc<Renewing> {
+        let time = self.base.time_source();
+        let now = move || time.as_ref().map_or(SystemTime::UNIX_EPOCH, aws_types::sdk_config::SharedTimeSource::now);
+        Arc::new(Renewing::new(source, Box::new(now), self.options.secrets.clone()))
+    }
 }
 
 /// Completes a bare role name.

@@ -76,6 +76,25 @@ impl Renewing {
         }
     }
 
+    /// The access key in use now, if any is.
+    pub(super) async fn key(&self) -> Option<String> {
+        self.held.lock().await.as_ref().map(|held| held.credentials.access_key_id().to_owned())
+    }
+
+    /// Forgets credentials that were refused as expired although their time is not up. Tells whether others can be
+    /// had: a role is assumed anew, what an earlier step left in the environment stays as it is.
+    pub(super) async fn discard(&self, refused: Option<&str>) -> bool {
+        if matches!(self.source, Source::Sdk(_)) {
+            return false;
+        }
+        let mut held = self.held.lock().await;
+        // Another call may have renewed them meanwhile.
+        if held.as_ref().is_some_and(|held| refused.is_none_or(|refused| held.credentials.access_key_id() == refused)) {
+            *held = None;
+        }
+        true
+    }
+
     fn tell(&self, credentials: &Credentials) {
         let parts =
             [Some(credentials.access_key_id()), Some(credentials.secret_access_key()), credentials.session_token()];

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::error::CredentialsError;
+use aws_sdk_sts::types::PolicyDescriptorType;
 use base64::Engine as _;
 use secrecy::{ExposeSecret as _, SecretString};
 
@@ -23,10 +24,12 @@ pub struct OidcEndpoint {
     pub url: String,
     /// Bearer token for that address.
     pub token: SecretString,
+    /// The audience to ask for; AWS's usual one when absent.
+    pub audience: Option<String>,
 }
 
 /// Which role to assume, and how long for.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct RoleRequest {
     /// ARN of the role, or its name when a single allowed account completes it.
     pub role: String,
@@ -34,6 +37,12 @@ pub struct RoleRequest {
     pub session_name: String,
     /// Life of the session.
     pub duration: Duration,
+    /// What the role's trust policy asks for as `sts:ExternalId`; `AssumeRole` alone knows it.
+    pub external_id: Option<String>,
+    /// A policy, as JSON, that the session may do no more than.
+    pub policy: Option<String>,
+    /// ARNs of managed policies that the session may do no more than.
+    pub policy_arns: Vec<String>,
 }
 
 /// What a token says of itself; shown when it is refused, because the trust policy is written against it.
@@ -192,6 +201,8 @@ impl AssumedRole {
             .role_arn(&self.request.role)
             .role_session_name(&self.request.session_name)
             .duration_seconds(self.seconds())
+            .set_policy(self.request.policy.clone())
+            .set_policy_arns(self.policy_arns())
             .web_identity_token(jwt.expose_secret())
             .send()
             .await
@@ -206,6 +217,9 @@ impl AssumedRole {
             .role_arn(&self.request.role)
             .role_session_name(&self.request.session_name)
             .duration_seconds(self.seconds())
+            .set_external_id(self.request.external_id.clone())
+            .set_policy(self.request.policy.clone())
+            .set_policy_arns(self.policy_arns())
             .send()
             .await
             .map_err(|error| AwsError::of_sdk(&call, error))?;
@@ -214,6 +228,11 @@ impl AssumedRole {
 
     fn call(&self, operation: &'static str) -> Call {
         Call::new("sts", operation, format!("role {}", self.request.role))
+    }
+
+    fn policy_arns(&self) -> Option<Vec<PolicyDescriptorType>> {
+        let arns = self.request.policy_arns.iter().map(|arn| PolicyDescriptorType::builder().arn(arn).build());
+        Some(arns.collect()).filter(|arns: &Vec<_>| !arns.is_empty())
     }
 
     fn seconds(&self) -> i32 {
@@ -236,7 +255,7 @@ impl AssumedRole {
         }
         let mut url = url::Url::parse(&endpoint.url)
             .map_err(|_| HttpError::Malformed { target: "ACTIONS_ID_TOKEN_REQUEST_URL".into(), expected: "a URL" })?;
-        url.query_pairs_mut().append_pair("audience", AUDIENCE);
+        url.query_pairs_mut().append_pair("audience", endpoint.audience.as_deref().unwrap_or(AUDIENCE));
         let target = http::shown(&url);
         let request = self.http.get(url).bearer_auth(endpoint.token.expose_secret());
         let answer = http::send(request).await?.json::<Answer>().await;

@@ -99,8 +99,15 @@ async fn connect(world: &Shared, allowed: &[&str], told: &Arc<Mutex<Vec<String>>
             role: "arn:aws:iam::111122223333:role/deploy".into(),
             session_name: "landfall".into(),
             duration: Duration::from_secs(3600),
+            ..RoleRequest::default()
         }),
-        oidc: Some(OidcEndpoint { url: format!("{address}/token?api-version=2"), token: "request-token".into() }),
+        oidc: Some(OidcEndpoint {
+            url: format!("{address}/token?api-version=2"),
+            token: "request-token".into(),
+            audience: None,
+        }),
+        keys: None,
+        chained: Vec::new(),
         allowed_account_ids: allowed.iter().map(|account| (*account).to_owned()).collect(),
         secrets: Arc::new(move |secret| {
             told.lock().unwrap().push(secret.expose_secret().to_owned());

@@ -13,27 +13,49 @@ use super::RegistryError;
 use crate::domain::names::Digest;
 use crate::domain::reference::ImageRef;
 use crate::services::SecretObserver;
-use crate::services::aws::{AwsError, Call, Session};
+use crate::services::aws::{AwsError, Call, JsonCall, JsonService, Session};
 use crate::services::engine::Login;
 use crate::services::http::Repeat;
 
 /// The login for all of ECR's registries in a region that these credentials may use; valid for 12 hours.
-pub(super) async fn login(session: &Session, region: &str, secrets: &SecretObserver) -> Result<Login, RegistryError> {
+///
+/// # Errors
+/// The refusal of `ecr:GetAuthorizationToken`, and transport errors.
+pub async fn login(session: &Session, region: &str, secrets: &SecretObserver) -> Result<Login, RegistryError> {
     let client = client(session, Some(region.to_owned()));
     let call = Call::new("ecr", "GetAuthorizationToken", format!("registries in {region}"));
     let operation = || client.get_authorization_token().send();
     let answer = session.send(Repeat::Always, &call, operation).await?;
     let token = answer.authorization_data().first().and_then(|data| data.authorization_token());
-    if let Some(token) = token {
-        secrets(&SecretString::from(token));
-    }
-    let pair =
-        token.and_then(|token| BASE64_STANDARD.decode(token).ok()).and_then(|bytes| String::from_utf8(bytes).ok());
-    let login = pair
-        .as_deref()
-        .and_then(|pair| pair.split_once(':'))
-        .map(|(username, password)| Login { username: username.to_owned(), password: password.into() });
-    Ok(login.ok_or(AwsError::Malformed { call, expected: "a user and a password in base64" })?)
+    Ok(decoded(token, secrets).ok_or(AwsError::Malformed { call, expected: "a user and a password in base64" })?)
+}
+
+/// The login for public.ecr.aws, whose API is in one region only; valid for 12 hours.
+///
+/// # Errors
+/// The refusal of `ecr-public:GetAuthorizationToken`, and transport errors.
+pub async fn public_login(session: &Session, secrets: &SecretObserver) -> Result<Login, RegistryError> {
+    let call = JsonCall {
+        service: JsonService::EcrPublic,
+        operation: "GetAuthorizationToken",
+        object: "public.ecr.aws",
+        body: &serde_json::json!({}),
+        repeat: Repeat::Always,
+    };
+    let answer = session.json_call_in("us-east-1", call).await?;
+    let token = answer.pointer("/authorizationData/authorizationToken").and_then(serde_json::Value::as_str);
+    let call = Call::new("ecr-public", "GetAuthorizationToken", "public.ecr.aws");
+    Ok(decoded(token, secrets).ok_or(AwsError::Malformed { call, expected: "a user and a password in base64" })?)
+}
+
+fn decoded(token: Option<&str>, secrets: &SecretObserver) -> Option<Login> {
+    let token = token?;
+    secrets(&SecretString::from(token));
+    let pair = String::from_utf8(BASE64_STANDARD.decode(token).ok()?).ok()?;
+    let (username, password) = pair.split_once(':')?;
+    let password = SecretString::from(password);
+    secrets(&password);
+    Some(Login { username: username.to_owned(), password })
 }
 
 /// The digest of an image; `None` only when the repository exists and has no such image.

@@ -17,6 +17,7 @@ mod ecr;
 mod error;
 mod existence;
 mod image;
+mod login;
 mod manifest;
 mod parts;
 mod request;
@@ -35,8 +36,10 @@ use super::http::{self, RetryPolicy, TOTAL_TIMEOUT};
 use crate::domain::reference::ImageName;
 
 pub use credentials::LoginSources;
+pub use ecr::{login as ecr_login, public_login as ecr_public_login};
 pub use error::{Refused, RegistryError, Words};
 pub use existence::{EngineAccess, Existence, Found, Provider, Way};
+pub use login::{DockerFile, DockerFileError};
 pub use manifest::{Deleted, Manifest, Parsed};
 pub use tags::Tags;
 

@@ -258,6 +258,18 @@ impl State {
         self.ecs.find(cluster, service)
     }
 
+    /// A deployment of another revision that somebody made and that went well.
+    pub fn deployed(&mut self, cluster: &str, service: &str, definition: &str) {
+        self.begin_rollout(cluster, service, definition, Some(Script::healthy(After::Polls(0))));
+        self.tick(cluster, service, None);
+    }
+
+    /// A deployment of another revision that somebody began.
+    pub fn under_way(&mut self, cluster: &str, service: &str, definition: &str) {
+        self.begin_rollout(cluster, service, definition, None);
+        self.tick(cluster, service, None);
+    }
+
     /// Registers a task definition from outside the API. Gives its ARN.
     pub fn task_definition(&mut self, family: &str, body: &Value) -> String {
         let mut body = body.clone();

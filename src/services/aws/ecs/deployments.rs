@@ -12,6 +12,8 @@ use crate::services::http::{Repeat, RetryPolicy};
 
 /// Most deployments or revisions that one call describes (API reference).
 const DEPLOYMENTS_PER_CALL: usize = 20;
+/// Most pages of a service's past that are read: a thousand deployments in ninety days are one in two hours.
+const HISTORY_PAGES: usize = 10;
 
 impl Ecs {
     /// The service's deployments created after `since`, the newest first, at most one page of them.
@@ -33,6 +35,31 @@ impl Ecs {
         let answer = self.session.send_with(policy, Repeat::Always, &call, request).await?;
         let mut found: Vec<ServiceDeployment> =
             answer.service_deployments.into_iter().flatten().map(convert::brief).collect();
+        found.sort_by_key(|deployment| std::cmp::Reverse(deployment.created_at));
+        Ok(found)
+    }
+
+    /// The service's deployments that succeeded, the newest first, as far back as ECS remembers (90 days).
+    ///
+    /// # Errors
+    /// [`AwsError`].
+    pub async fn successful_deployments(&self, service: &str) -> Result<Vec<ServiceDeployment>, AwsError> {
+        let call = Call::new("ecs", "ListServiceDeployments", self.object(service));
+        let (mut found, mut token) = (Vec::new(), None);
+        for _ in 0..HISTORY_PAGES {
+            let request = || {
+                let request = self.client.list_service_deployments().cluster(&self.cluster).service(service);
+                let request = request.status(sdk::ServiceDeploymentStatus::Successful).max_results(100);
+                request.set_next_token(token.clone()).send()
+            };
+            let policy = RetryPolicy { attempts: 2, ..RetryPolicy::default() };
+            let answer = self.session.send_with(policy, Repeat::Always, &call, request).await?;
+            found.extend(answer.service_deployments.into_iter().flatten().map(convert::brief));
+            token = answer.next_token;
+            if token.is_none() {
+                break;
+            }
+        }
         found.sort_by_key(|deployment| std::cmp::Reverse(deployment.created_at));
         Ok(found)
     }

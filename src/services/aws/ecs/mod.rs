@@ -12,9 +12,11 @@ use crate::services::http::Repeat;
 mod convert;
 mod definitions;
 mod deployments;
+mod observer;
 mod tasks;
 
 pub use definitions::Revision;
+pub use observer::{Observer, trouble_kind};
 pub use tasks::{DesiredStatus, OneOffTask};
 
 /// ECS in one cluster.
