@@ -17,6 +17,7 @@ mod help;
 pub mod merge;
 pub mod metrics;
 pub mod login;
+pub mod merge;
 pub mod notify;
 pub mod prune;
 pub mod pull;
