@@ -14,17 +14,16 @@ mod failures;
 pub mod framework;
 pub mod generated;
 mod help;
-pub mod merge;
-pub mod metrics;
 pub mod login;
 pub mod merge;
+pub mod metrics;
 pub mod notify;
 pub mod prune;
 pub mod pull;
 pub mod report;
 pub mod resolve;
-pub mod route;
 pub mod rollback;
+pub mod route;
 pub mod run;
 pub mod scan;
 pub mod shared;
@@ -50,6 +49,8 @@ pub fn all() -> Vec<Descriptor> {
         merge::Merge::descriptor(),
         scan::ScanImage::descriptor(),
         deploy::Deploy::descriptor(),
+        rollback::Rollback::descriptor(),
+        login::Login::descriptor(),
         route::Route::descriptor(),
         dashboard::Dashboard::descriptor(),
         report::Report::descriptor(),
@@ -58,8 +59,6 @@ pub fn all() -> Vec<Descriptor> {
         tailscale::JoinTailnet::descriptor(),
         metrics::Measure::descriptor(),
         terraform::Terraform::descriptor(),
-        rollback::Rollback::descriptor(),
-        login::Login::descriptor(),
         config::ShowConfig::descriptor(),
         doctor::Examine::descriptor(),
     ]
