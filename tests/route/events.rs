@@ -78,7 +78,7 @@ fn another_run_is_trusted_as_far_as_it_is_ours() {
     };
     let outcome = run("acme/app", "success");
     assert_outputs(outcome.succeeded(), &[("mode", "deploy"), ("pr_number", "7"), ("sha", &sha), ("base_ref", "main")]);
-    assert_eq!(outcome.output("trusted_sha"), crate::support::SHA);
+    assert_eq!(outcome.output("trusted_sha"), support::SHA);
     let foreign = run("eve/app", "success");
     assert_outputs(&foreign, &[("reason", "untrusted-upstream-repository"), ("should_run", "false"), ("fork", "true")]);
     assert_outputs(&run("acme/app", "failure"), &[("reason", "upstream-not-successful"), ("should_run", "false")]);
