@@ -21,8 +21,13 @@ PICTURES = [
     ("build", "snapshots/build__every_tag_is_pushed_as_one_digest.snap", "summary", 1),
     ("build-failure", "snapshots/build__a_failing_step_is_shown_where_it_stands.snap", "summary", 1),
     ("resolve", "resolve/snapshots/resolve__ladder__a_branch_with_an_image_is_used.snap", "summary", 1),
-    ("prune-plan", "prune/snapshots/prune__plan__summary.snap", "summary", 1),
-    ("metrics", "metrics/snapshots/metrics__collect__summary.snap", "summary", 1),
+    ("prune", "prune/snapshots/prune__ghcr__the_default_policy_is_charons_matrix.snap", "summary", 1),
+    ("scan", "scan/snapshots/scan__trivy__findings_stop_the_image_and_are_told_in_every_form.snap", "summary", 1),
+    ("merge", "snapshots/merge__parts_become_one_index_under_every_tag.snap", "summary", 1),
+    ("tailscale", "snapshots/tailscale__the_node_joins_reaches_and_leaves_in_the_post_stage.snap", "summary", 1),
+    ("tags", "snapshots/tags__a_pushed_branch_is_named_shown_and_summed_up.snap", "summary", 1),
+    ("metrics", "snapshots/metrics__a_small_repository_is_told_in_tables_and_charts.snap", "summary", 1),
+    ("doctor", "snapshots/doctor__everything_that_is_wrong_is_found_at_once.snap", "summary", 1),
 ]
 RENDER = """
 const [packages, input] = process.argv.slice(1);
@@ -68,6 +73,7 @@ def filled(text: str) -> str:
         "name": "ghcr.io/acme/web",
         "digest": "sha256:5c9d05ccf9b6c457d27374a1727ff8416f104ee27f8bd7e0a4b1f3c2d9e8a7b6",
         "platform": "linux/amd64",
+        "image": "ghcr.io/acme/web:v1",
         "size": "24.1 MB",
         "number": "42",
     }
