@@ -10,10 +10,12 @@ use landfall::services::toolbox::LABEL;
 
 /// Plays what `$STUB` says, and tells what it was given.
 const SCRIPT: &str = r#"#!/bin/sh
+exec >&2 # as Trivy's log
 for word in "$@"; do
   case "$word" in --output=*) out="${word#--output=}" ;; --input) tar=yes ;; esac
   last="$word"
 done
+echo "INFO [vulndb] Downloading vulnerability DB..."
 echo "scanning $last"
 [ -z "$tar" ] || tar -tf "$last" | grep -c manifest.json
 [ -z "$TRIVY_USERNAME" ] || echo "as $TRIVY_USERNAME with ${#TRIVY_PASSWORD} characters"

@@ -82,7 +82,7 @@ async fn tool(settings: &Settings, existence: &Existence, run: &Run) -> Result<T
     let seconds = settings.limit.as_secs();
     let command = [
         "image".to_owned(),
-        "--quiet".to_owned(),
+        "--no-progress".to_owned(),
         "--scanners=vuln".to_owned(),
         "--format=json".to_owned(),
         "--exit-code=0".to_owned(),
@@ -143,7 +143,11 @@ fn judged(settings: &Settings, finished: &Finished) -> Result<(), Failure> {
     if finished.code == 0 && finished.has(REPORT_INSIDE) {
         return Ok(());
     }
-    let words = finished.tail.join("\n").to_lowercase();
+    // Before it fails Trivy tells on the same stream what it does (`Downloading vulnerability DB`):
+    // what counts begins with what it calls fatal.
+    let loud = |line: &String| ["FATAL", "ERROR"].iter().any(|word| line.contains(word));
+    let fatal = finished.tail.iter().position(loud);
+    let words = fatal.map(|at| finished.tail[at..].join("\n").to_lowercase()).unwrap_or_default();
     let says = |phrases: &[&str]| phrases.iter().any(|phrase| words.contains(phrase));
     let failure = |reason, said: &str| {
         Failure::new(Kind::Work, reason, "No scan result", format!("{} was not scanned: {said}", settings.image))
@@ -168,10 +172,8 @@ fn judged(settings: &Settings, finished: &Finished) -> Result<(), Failure> {
     } else {
         failure("scanner-failed", &format!("the scanner ended with exit code {}", finished.code))
     };
-    // The two streams come in no fixed order: what Trivy calls fatal says more than what happens to come last.
-    let loud = |line: &&String| ["FATAL", "ERROR"].iter().any(|word| line.contains(word));
     let any = |line: &&String| !line.trim().is_empty();
-    let last = finished.tail.iter().rev().find(loud).or_else(|| finished.tail.iter().rev().find(any));
+    let last = fatal.and_then(|at| finished.tail.get(at)).or_else(|| finished.tail.iter().rev().find(any));
     Err(match last {
         Some(line) => failure.hint(format!("Its last words: {}", line.trim())),
         None => failure.hint("It said nothing."),
