@@ -104,7 +104,7 @@ fn reasons_are_found_wherever_they_are_made() {
     for reason in ["invalid-input", "aws-forbidden", "no-rule", "smoke-failed", "cancelled", "threshold-exceeded"] {
         assert!(found.contains(reason), "{reason}");
     }
-    assert_eq!(pairs(r#"work("a-b", "Title") ("c-d",\n "Do it.") ("e-f", "lower") x("g-h", other)"#).len(), 2);
+    assert_eq!(pairs(r#"work("a-b", "Title") ("c-d", "Do it.") ("e-f", "lower") x("g-h", other)"#).len(), 2);
 }
 
 #[test]

@@ -11,10 +11,9 @@ use super::expressions::{Reference, references};
 use super::{Action, config_of, our_action, root, text, workflows, yaml};
 
 /// Inputs of which at least one must be given, by command; an environment of the config may give any.
-const ONE_OF: [(&str, &[&str]); 12] = [
+const ONE_OF: [(&str, &[&str]); 11] = [
     ("build", &["tags", "push", "load", "digest_only", "artifact", "dry_run"]),
     ("config", &[]),
-    ("dashboard", &["operation"]),
     ("deploy", &["cluster", "environment"]),
     ("merge", &["digests"]),
     ("notify", &["webhook_url"]),
@@ -254,8 +253,11 @@ fn needed(path: &str, job: &Value) -> Vec<(&'static str, Access)> {
     }
     let with = ["workflow", "artifact"];
     let set = |name: &&str| found.iter().any(|step| step.with.get(*name).is_some_and(|value| !value.is_empty()));
-    // A token of its own has its own permissions.
-    let own_token = |step: &&landfall::domain::workflow_use::StepUse| !step.with.contains_key("github_token");
+    // A token of its own has its own permissions, and a report that comments never needs none.
+    let own_token = |step: &&landfall::domain::workflow_use::StepUse| {
+        let comments_never = step.with.get("comment").is_some_and(|comment| comment == "never");
+        !step.with.contains_key("github_token") && !comments_never
+    };
     let uses = Uses {
         commands: found.iter().filter(own_token).map(|step| step.command.clone()).collect(),
         with: with.iter().filter(|name| set(name)).map(|name| (*name).to_owned()).collect(),
@@ -288,13 +290,24 @@ fn every_job_has_a_time_limit_and_no_javascript_action_but_checkout() {
                 wrong.push(format!("{path}: {job} has no timeout-minutes"));
             }
             for step in steps(&path, job, value) {
-                let foreign =
-                    step.uses().filter(|uses| our_action(uses).is_none() && !uses.starts_with("actions/checkout@"));
+                let foreign = step.uses().filter(|uses| our_action(uses).is_none() && !is_allowed(uses));
                 wrong.extend(foreign.map(|uses| format!("{}: uses {uses}", step.place)));
             }
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// A checkout on the host, and files that steps of others hand on between jobs and runs: those are GitHub's own actions,
+/// pinned by commit.
+fn is_allowed(uses: &str) -> bool {
+    let Some((action, version)) = uses.split_once('@') else {
+        return false;
+    };
+    let is_pinned = version.len() == 40 && version.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let carries =
+        ["actions/upload-artifact", "actions/download-artifact", "actions/cache/restore", "actions/cache/save"];
+    action == "actions/checkout" || is_pinned && carries.contains(&action)
 }
 
 /// Snippets of the pages are copied, too.
