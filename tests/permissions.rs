@@ -295,7 +295,8 @@ fn calls(code: &str) -> Vec<String> {
     for rest in code.split("service: JsonService::").skip(1) {
         let (service, rest) = rest.split_once(',').unwrap_or_default();
         let operation = rest.trim_start().strip_prefix("operation: \"").and_then(|rest| rest.split('"').next());
-        found.extend(operation.map(|operation| format!("{}:{operation}", service.to_lowercase())));
+        let service = if service == "EcrPublic" { "ecr-public".to_owned() } else { service.to_lowercase() };
+        found.extend(operation.map(|operation| format!("{service}:{operation}")));
     }
     found
 }

@@ -23,7 +23,9 @@ const TOOL: &str = "landfall-test/terraform:1";
 const SCANNER: &str = "landfall-test/trivy:1";
 
 /// Stands in for Terraform: prints how it was called, and does what the files in its directory say.
+/// Two streams have no order between them, so what a person reads goes to one; only JSON and lists stand alone.
 const SCRIPT: &str = r#"#!/bin/sh
+case $1 in init | apply) exec 2>&1 ;; esac
 echo "+ $*" >&2
 [ -f stub ] && . ./stub
 case $1 in
