@@ -201,4 +201,19 @@ async fn a_dry_run_shows_order_and_conditions() {
         .run();
     outcome.succeeded();
     insta::assert_snapshot!(outcome.report());
+    // Through the root action the input `command` chooses the command; it is not the container's as well.
+    let root = up()
+        .await
+        .arguments(&[])
+        .env("DOCKER_HOST", "unix:///no/such/socket")
+        .file("compose.yml", COMPOSE)
+        .inputs(&[
+            ("command", "up"),
+            ("compose_file", "compose.yml"),
+            ("dry_run", "true"),
+            ("health_url", "http://web/"),
+        ])
+        .run();
+    root.succeeded();
+    assert_eq!(root.report(), outcome.report());
 }

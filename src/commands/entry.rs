@@ -119,7 +119,8 @@ impl Session {
         cancel: CancelToken,
     ) -> Result<(Descriptor, InputPairs, Run), Failure> {
         let commands = super::all();
-        let name = invocation.command.or_else(|| pairs.get("command").cloned());
+        // What chose the command is not an input of it as well; behind an argument, it may be (`up` runs it).
+        let name = invocation.command.or_else(|| pairs.remove("command"));
         let descriptor = help::find_command(name.as_deref(), &commands)?;
         pairs.extend(invocation.flags);
         let specs = descriptor.all_inputs();

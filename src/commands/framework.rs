@@ -153,6 +153,14 @@ impl Descriptor {
         all
     }
 
+    /// What its own action and its flags take: all but the common `command`, which has chosen it already. A command that
+    /// has an input of that name itself (`up`) takes that.
+    #[must_use]
+    pub fn step_inputs(&self) -> Vec<InputSpec> {
+        let has_own = self.own_inputs().iter().any(|own| own.name == "command");
+        self.all_inputs().into_iter().filter(|input| has_own || input.name != "command").collect()
+    }
+
     /// Its outputs, `result` and `reason` included.
     #[must_use]
     pub fn all_outputs(&self) -> Vec<OutputSpec> {

@@ -69,7 +69,7 @@ fn focused(command: &Descriptor) -> Action {
         name: format!("Landfall: {}", command.name),
         description: command.title.to_owned(),
         branding: command.branding,
-        inputs: command.all_inputs().into_iter().filter(|input| input.name != "command").collect(),
+        inputs: command.step_inputs(),
         outputs: command.all_outputs(),
         command: Some(command.name),
     }

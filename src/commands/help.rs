@@ -55,10 +55,10 @@ pub(super) fn parse_arguments(arguments: &[String], commands: &[Descriptor]) -> 
     let Some((name, given)) = matches.subcommand() else {
         return Ok(Arguments::Run(Invocation::default()));
     };
-    let specs = commands.iter().find(|command| command.name == name).map(Descriptor::all_inputs).unwrap_or_default();
-    // `command` is an input of every command and no flag of any: it is the first argument.
-    let flags = specs.into_iter().filter(|spec| spec.name != "command");
-    let flags = flags.filter_map(|spec| given.get_one::<String>(&spec.name).cloned().map(|value| (spec.name, value)));
+    let specs = commands.iter().find(|command| command.name == name).map(Descriptor::step_inputs).unwrap_or_default();
+    let flags = specs
+        .into_iter()
+        .filter_map(|spec| given.get_one::<String>(&spec.name).cloned().map(|value| (spec.name, value)));
     let flags = flags.collect();
     Ok(Arguments::Run(Invocation { command: Some(name.to_owned()), flags }))
 }
@@ -119,7 +119,7 @@ fn subcommand(command: &Descriptor) -> Clap {
         clap = clap.args(command.inputs_of(*group).iter().map(|spec| flag(spec, group.title())));
     }
     let shown: Vec<String> = clap.get_arguments().map(|arg| arg.get_id().to_string()).collect();
-    let common = command.all_inputs().into_iter().filter(|spec| !shown.contains(&spec.name) && spec.name != "command");
+    let common = command.step_inputs().into_iter().filter(|spec| !shown.contains(&spec.name));
     let common: Vec<Arg> = common.map(|spec| flag(&spec, "Common")).collect();
     clap.args(common)
 }
