@@ -141,9 +141,10 @@ pub(super) async fn plan(inputs: Inputs, run: &Run) -> Result<Plan, Failure> {
     })
 }
 
-/// What a fork's run left was made by whoever opened the pull request, and this run may have secrets.
+/// What a fork's run left was made by whoever opened the pull request, and this run may have secrets. A head that is not
+/// known to be our own is none.
 fn refuse_fork(event: &Event, inputs: &Inputs) -> Result<(), Failure> {
-    let foreign = matches!(event.kind, EventKind::WorkflowRun { .. }) && event.origin == Origin::Fork;
+    let foreign = matches!(event.kind, EventKind::WorkflowRun { .. }) && event.origin != Origin::Own;
     if !foreign || inputs.allow_forks.is_some_and(|flag| flag.0) {
         return Ok(());
     }

@@ -1,5 +1,4 @@
 //! Purpose: requests that change something on GitHub, repeated only as far as that is safe.
-#![allow(dead_code, reason = "comments, reactions, statuses, dispatches and package versions are written through it")]
 
 use http::Method;
 use serde::Serialize;
