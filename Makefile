@@ -1,6 +1,6 @@
 # The commands of this repository. `make help` lists them; each is a small script below scripts/ with its own header.
 .DEFAULT_GOAL := help
-.PHONY: help bench test test-builder lint generate demo image release-dry-run pictures parts parts-down
+.PHONY: help bench fuzz test test-builder lint generate demo image release-dry-run pictures parts parts-down
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -13,6 +13,9 @@ test-builder: ## builds in a builder container (IMAGE=… names it), which needs
 
 bench: ## builds side by side with docker buildx, medians of five (ARGS=… as scripts/bench --help says)
 	@scripts/bench $(ARGS)
+
+fuzz: ## look for input that breaks a reader or a promise (ARGS="--seconds 600 reports")
+	@scripts/fuzz $(ARGS)
 
 lint: ## actionlint, zizmor, hadolint, shellcheck, cargo deny
 	@scripts/lint

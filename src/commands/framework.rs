@@ -128,6 +128,12 @@ pub struct Descriptor {
 }
 
 impl Descriptor {
+    /// What is wrong with the values that its own inputs are given.
+    #[must_use]
+    pub fn problems(&self, pairs: &InputPairs) -> Vec<crate::runner::Problem> {
+        (self.check)(pairs)
+    }
+
     /// Its own inputs.
     #[must_use]
     pub fn own_inputs(&self) -> Vec<InputSpec> {

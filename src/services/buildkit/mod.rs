@@ -36,6 +36,11 @@ mod tls;
 
 pub use container::{BUILDER_IMAGE, BuilderContainer, SharedFolder};
 pub use error::{BuildError, FailedVertex};
+/// The messages of fsutil's file transfer, as they go over the wire.
+pub mod wire {
+    pub use super::session::{Kind, Packet, Stat};
+}
+
 pub use request::{
     AnnotationTarget, ArchiveSink, Attestation, BuildRequest, BuildSecret, Built, CacheUse, Dockerfile, LocalSource,
     Logins, Output, Pull, RunNetwork, Scheme, SecretValue, Source, SshAgent,

@@ -15,6 +15,8 @@ mod stream;
 mod tree;
 mod wanted;
 
+pub use packets::{Kind, Packet, Stat};
+
 pub(super) use content::{latest, note_latest};
 pub(super) use files::{FileFault, Files, Folder};
 

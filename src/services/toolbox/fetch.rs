@@ -43,8 +43,11 @@ pub(super) async fn download(engine: &Engine, id: &str, download: &Download) -> 
     }
 }
 
-/// Writes a tar of one file or folder to `to`; on failure nothing is left there.
-pub(super) async fn unpack(reader: impl AsyncRead + Unpin, to: &Path, limit: u64) -> Result<(), FetchError> {
+/// Writes a tar of one file or folder to `to`, at most `limit` bytes of content; on failure nothing is left there.
+///
+/// # Errors
+/// [`FetchError`]: an entry that leads out, is no file and no folder, or is more than the limit allows.
+pub async fn unpack(reader: impl AsyncRead + Unpin, to: &Path, limit: u64) -> Result<(), FetchError> {
     let partial = partial_of(to);
     let disk = |source| FetchError::Disk { path: to.to_owned(), source };
     clear(&partial).await.map_err(disk)?;

@@ -30,6 +30,7 @@ mod run;
 mod tests;
 
 pub use error::{FetchError, ToolError};
+pub use fetch::unpack;
 pub use pack::spool;
 
 /// The label of every tool container, with what the tool is for.

@@ -10,52 +10,66 @@ use tonic::codec::{BufferSettings, Codec, DecodeBuf, Decoder, EncodeBuf, Encoder
 
 /// What is known about one entry of a tree.
 #[derive(Clone, PartialEq, Message)]
-pub(super) struct Stat {
+pub struct Stat {
     /// Relative to the root, with `/`.
     #[prost(bytes = "vec", tag = "1")]
-    pub(super) path: Vec<u8>,
+    pub path: Vec<u8>,
     /// Go's `os.FileMode`, see [`super::tree`].
     #[prost(uint32, tag = "2")]
-    pub(super) mode: u32,
+    pub mode: u32,
+    /// Owner.
     #[prost(uint32, tag = "3")]
-    pub(super) uid: u32,
+    pub uid: u32,
+    /// Group.
     #[prost(uint32, tag = "4")]
-    pub(super) gid: u32,
+    pub gid: u32,
+    /// Bytes.
     #[prost(int64, tag = "5")]
-    pub(super) size: i64,
+    pub size: i64,
     /// Nanoseconds since 1970.
     #[prost(int64, tag = "6")]
-    pub(super) modified: i64,
+    pub modified: i64,
     /// Target of a symbolic link, or the path of an entry sent before that is the same file.
     #[prost(bytes = "vec", tag = "7")]
-    pub(super) link: Vec<u8>,
+    pub link: Vec<u8>,
+    /// Of a device.
     #[prost(int64, tag = "8")]
-    pub(super) device_major: i64,
+    pub device_major: i64,
+    /// Of a device.
     #[prost(int64, tag = "9")]
-    pub(super) device_minor: i64,
+    pub device_minor: i64,
 }
 
 /// One packet. A stat packet without a stat ends the list, a data packet without data ends a file.
 #[derive(Clone, PartialEq, Message)]
-pub(super) struct Packet {
+pub struct Packet {
+    /// What it is for, a [`Kind`].
     #[prost(enumeration = "Kind", tag = "1")]
-    pub(super) kind: i32,
+    pub kind: i32,
+    /// The entry, in a stat packet.
     #[prost(message, optional, tag = "2")]
-    pub(super) stat: Option<Stat>,
+    pub stat: Option<Stat>,
     /// Which file: the index of its stat packet.
     #[prost(uint32, tag = "3")]
-    pub(super) id: u32,
+    pub id: u32,
+    /// Content, or the words of an error.
     #[prost(bytes = "bytes", tag = "4")]
-    pub(super) data: Bytes,
+    pub data: Bytes,
 }
 
+/// What a packet is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, prost::Enumeration)]
 #[repr(i32)]
-pub(super) enum Kind {
+pub enum Kind {
+    /// An entry of the tree.
     Stat = 0,
+    /// Asks for a file's content.
     Request = 1,
+    /// A piece of a file.
     Data = 2,
+    /// Everything is there.
     End = 3,
+    /// It cannot go on.
     Error = 4,
 }
 
