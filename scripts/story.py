@@ -17,6 +17,7 @@ import urllib.request
 
 import boto3
 from fake_runner import Job
+from fake_world import World
 
 GATEWAY_REPOSITORY, DASHBOARD_REPOSITORY = "acme/gateway", "acme/dashboard"
 BRANCH, COMMITTED = "feature/rate-limits", "2026-03-14T15:09:26Z"
@@ -70,22 +71,6 @@ def serve_health(address):
     return f"http://{address}:{server.server_port}/hello"
 
 
-class World:
-    """The fake world as a process; `doors` are its addresses by name."""
-
-    def __init__(self, address, seed):
-        command = [os.environ["WORLD"], "--listen", f"{address}:0", "--seed", str(seed)]
-        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-        self.doors = json.loads(self.process.stdout.readline() or "{}")
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.process.terminate()
-        self.process.wait(timeout=20)
-
-
 class Story:
     def __init__(self):
         self.stage, self.gateway = pathlib.Path(os.environ["STAGE"]), os.environ["GATEWAY"]
@@ -97,8 +82,7 @@ class Story:
     def tell(self):
         with self.serve_world() as world:
             self.walk(world)
-            with urllib.request.urlopen(f"http://{world.doors['control']}/unexplained") as answer:
-                left = json.load(answer)
+            left = world.ask("unexplained")
         heading("What the world saw")
         check(
             not left["problems"], "no unknown request, no credential where it must not go" + "".join(f"\n    {p}" for p in left["problems"])
