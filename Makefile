@@ -1,6 +1,6 @@
 # The commands of this repository. `make help` lists them; each is a small script below scripts/ with its own header.
 .DEFAULT_GOAL := help
-.PHONY: help bench fuzz test test-builder lint generate demo image release-dry-run pictures parts parts-down
+.PHONY: help bench bench-commands fuzz test test-builder lint generate demo image release-dry-run pictures parts parts-down
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -13,6 +13,12 @@ test-builder: ## builds in a builder container (IMAGE=… names it), which needs
 
 bench: ## builds side by side with docker buildx, medians of five (ARGS=… as scripts/bench --help says)
 	@scripts/bench $(ARGS)
+
+bench-commands: ## other commands beside what people run instead, then the pure engines' throughput
+	@scripts/image prepare
+	@cargo build --quiet --locked --example world
+	@scripts/parts run scripts/bench-commands $(ARGS)
+	@cargo run --quiet --locked --profile measure --example throughput
 
 fuzz: ## look for input that breaks a reader or a promise (ARGS="--seconds 600 reports")
 	@scripts/fuzz $(ARGS)
