@@ -6,12 +6,26 @@ use secrecy::SecretString;
 
 use super::run::Run;
 use super::shared::Provider as ProviderInput;
+use crate::domain::reference::ImageRef;
 use crate::runner::{Failure, Problems};
 use crate::services::artifacts::{ArtifactOptions, Artifacts};
 use crate::services::aws::Session;
 use crate::services::engine::{Engine, Login};
 use crate::services::github::{GithubClient, GithubOptions};
 use crate::services::registry::{EngineAccess, Existence, LoginSources, Provider, RegistryClient, RegistryOptions};
+
+/// The login with which the engine pulls a tool's image. `registry_username` and `registry_password` are for its registry.
+///
+/// # Errors
+/// What the registry, or AWS for ECR's, refuses or does not answer.
+pub(crate) async fn tool_login(run: &Run, engine: &Engine, image: &str) -> Result<Option<Login>, Failure> {
+    // What is no reference is an id, which nobody can pull.
+    let Ok(reference) = image.parse::<ImageRef>() else {
+        return Ok(None);
+    };
+    let existence = Clients::new(run).existence(Some(engine), &[reference.registry()])?;
+    Ok(run.unless_cancelled(existence.login(reference.registry())).await??)
+}
 
 /// Makes clients; each is made anew.
 pub(crate) struct Clients<'a> {

@@ -21,6 +21,7 @@ pub mod freshness;
 pub mod globs;
 pub mod go_module;
 pub mod health;
+pub mod hex;
 pub mod ignore;
 pub mod image_index;
 pub mod image_tar;

@@ -12,6 +12,7 @@ use crate::commands::run::Run;
 use crate::contract::values::Span;
 use crate::domain::diagnosis::diagnose;
 use crate::domain::ecs::Task;
+use crate::domain::hex::hex;
 use crate::domain::names::TaskDefinitionArn;
 use crate::domain::task_definition::TaskDefinition;
 use crate::runner::{Failure, Kind};
@@ -107,7 +108,7 @@ impl Migration<'_> {
             hash.update(part.as_bytes());
             hash.update([0]);
         }
-        hash.finalize().iter().take(16).map(|byte| format!("{byte:02x}")).collect()
+        hex(&hash.finalize()[..16])
     }
 
     /// The task, and whether it was started just now. Earlier tasks of the same key: one that runs is followed, one

@@ -12,6 +12,13 @@ impl From<ToolError> for Failure {
         let message = error.to_string();
         let failure = match &error {
             ToolError::Cancelled => return Self::cancelled(),
+            ToolError::Interrupted => {
+                return Self::cancelled().hint("The tool was interrupted and has ended by itself, so that its lock is free.");
+            }
+            ToolError::StillEnding => {
+                return Self::cancelled()
+                    .hint("The tool was interrupted and is still ending; the post step waits for it.");
+            }
             ToolError::Engine(_) => {
                 let ToolError::Engine(error) = error else { return Self::cancelled() };
                 return error.into();

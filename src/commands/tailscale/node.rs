@@ -7,6 +7,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 
 use super::{Outputs, Plan};
 use crate::commands::run::Run;
+use crate::commands::upstream::tool_login;
 use crate::domain::build_event::LogStream;
 use crate::domain::container::Status;
 use crate::domain::tailnet::{HostPort, Node, NodeState};
@@ -31,7 +32,8 @@ pub(super) async fn join(
     run: &Run,
     outputs: &mut Outputs,
 ) -> Result<(), Failure> {
-    let tool = Tool::new(&plan.image, Vec::<String>::new());
+    let mut tool = Tool::new(&plan.image, Vec::<String>::new());
+    tool.login = tool_login(run, engine, &plan.image).await?;
     Toolbox::new(engine).provide(&tool, |line| run.log.info(line)).await?;
     let id = engine.create(&spec(plan, name)).await?;
     toolbox::put(engine, &id, &toolbox::Upload::bytes(KEY_FILE, key.expose_secret().as_bytes().to_vec()).private())

@@ -1,10 +1,9 @@
 //! Purpose: `check`: formatting, validation and a scan, all three even when the first one fails.
 
 use super::inputs::{FailOn, Outputs, Settings};
-use super::tools::{Output, Tools, ensure};
+use super::tools::Tools;
 use super::{Story, failed, init};
 use crate::commands::run::Run;
-use crate::commands::upstream::Clients;
 use crate::domain::markdown::{Markdown, code, escaped};
 use crate::domain::report::render::{Origin, Reports, counted};
 use crate::domain::report::sarif::{self, Findings, Level};
@@ -44,20 +43,21 @@ pub(super) async fn check(
 async fn format(settings: &Settings, tools: &Tools<'_>, run: &Run) -> Result<Vec<String>, Failure> {
     let group = run.log.group("Formatting");
     let arguments = ["fmt", "-check", "-recursive", "-no-color", "-list=true"];
-    let ended = tools.tool(&settings.image, &arguments, Output::Quiet).await?;
-    ended.lines.iter().for_each(|line| run.log.foreign(line));
+    let (ended, list) = tools.told(&settings.image, &arguments).await?;
+    let list = String::from_utf8_lossy(&list);
+    list.lines().for_each(|line| run.log.foreign(line));
     drop(group);
     match ended.code {
         0 => Ok(Vec::new()),
-        UNFORMATTED => Ok(ended.lines.into_iter().filter(|line| !line.trim().is_empty()).collect()),
+        UNFORMATTED => Ok(list.lines().filter(|line| !line.trim().is_empty()).map(str::to_owned).collect()),
         _ => Err(failed("fmt", &settings.image, &ended)),
     }
 }
 
 async fn validate(settings: &Settings, tools: &Tools<'_>, run: &Run) -> Result<Validation, Failure> {
     let group = run.log.group("Validation");
-    let ended = tools.tool(&settings.image, &["validate", "-json", "-no-color"], Output::Quiet).await?;
-    let validation: Validation = serde_json::from_str(&ended.lines.join("\n"))
+    let (ended, json) = tools.told(&settings.image, &["validate", "-json", "-no-color"]).await?;
+    let validation: Validation = serde_json::from_slice(&json)
         .map_err(|source| failed("validate", &settings.image, &ended).caused_by(source))?;
     for diagnostic in validation.diagnostics.iter().take(LISTED) {
         run.log.foreign(format!("{}: {}{}", diagnostic.severity, diagnostic.summary, place(settings, diagnostic)));
@@ -82,23 +82,17 @@ async fn scan(settings: &Settings, tools: &Tools<'_>, run: &Run) -> Result<Optio
         return Ok(None);
     };
     let group = run.log.group("Security scan");
-    ensure(run, &Clients::new(run).engine().await?, scanner).await?;
-    let written = std::sync::Mutex::new(Vec::new());
-    let take = |data: &[u8]| {
-        if let Ok(mut written) = written.lock() {
-            written.extend_from_slice(data);
-        }
-    };
+    tools.provide(scanner).await?;
     let mut arguments = scanner_arguments(scanner).to_vec();
     arguments.push(".");
-    let ended = tools.tool(scanner, &arguments, Output::To(&take)).await?;
+    let (ended, written) = tools.told(scanner, &arguments).await?;
     drop(group);
     // A scan that did not end well found nothing out; it is not the same as finding nothing.
     if ended.code != 0 {
         return Err(failed("the scan", scanner, &ended));
     }
     let mut findings = Findings::default();
-    sarif::read(written.into_inner().unwrap_or_default().as_slice(), &mut findings).map_err(|error| {
+    sarif::read(written.as_slice(), &mut findings).map_err(|error| {
         Failure::new(Kind::Work, "scan-failed", "Scan failed", format!("the output of {scanner} cannot be used"))
             .hint("Use an image of Trivy or tfsec that writes SARIF to its standard output.")
             .caused_by(error)

@@ -7,15 +7,14 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::commands::run::Run;
+use crate::commands::scan::SCANNER_IMAGE;
 use crate::commands::sticky::CommentMode;
 use crate::contract::values::{Count, Flag, List, Map, Span};
 use crate::domain::names::CommitSha;
 use crate::runner::{Failure, Problems};
 
-/// The image unless given.
-const IMAGE: &str = "hashicorp/terraform:1.13";
-/// The scanner unless given.
-const SCANNER: &str = "aquasec/trivy:0.66.0";
+/// The image unless given: a tag, which its owner moves with each patch; `doctor` says how to pin one.
+pub const IMAGE: &str = "hashicorp/terraform:1.13";
 /// Variables of the step that the tools see as well: those of providers and backends, and proxies.
 const PASSED_ON: [&str; 18] = [
     "AWS_",
@@ -47,9 +46,10 @@ pub struct Inputs {
     pub operation: Option<Operation>,
     /// Directory of the configuration, relative to the workspace. Default: the workspace.
     pub working_directory: Option<String>,
-    /// Image of Terraform or OpenTofu; its own entry point is run. Default: hashicorp/terraform:1.13.
+    /// Image of Terraform or OpenTofu; its own entry point is run. Add a digest
+    /// (`hashicorp/terraform:1.13@sha256:…`) where nobody else may decide what runs. Default: hashicorp/terraform:1.13.
     pub terraform_image: Option<String>,
-    /// Image of the scanner that `check` runs: Trivy or tfsec. Default: aquasec/trivy:0.66.0.
+    /// Image of the scanner that `check` runs: Trivy or tfsec. Default: Trivy, pinned by digest, as `scan` has it.
     pub scanner_image: Option<String>,
     /// Whether `check` scans. Default: true.
     pub scan: Option<Flag>,
@@ -196,7 +196,7 @@ impl Settings {
             scanner: inputs
                 .scan
                 .is_none_or(|scan| scan.0)
-                .then(|| inputs.scanner_image.clone().unwrap_or_else(|| SCANNER.to_owned())),
+                .then(|| inputs.scanner_image.clone().unwrap_or_else(|| SCANNER_IMAGE.to_owned())),
             var_files: inputs.var_file.clone().map(|list| list.0).unwrap_or_default(),
             environment: environment(inputs, run),
             backend: inputs.backend.map_or(operation != Operation::Check, |backend| backend.0),

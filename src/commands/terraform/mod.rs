@@ -22,7 +22,7 @@ mod plans;
 mod tools;
 
 use inputs::Settings;
-pub use inputs::{Inputs, Operation, Outputs};
+pub use inputs::{IMAGE, Inputs, Operation, Outputs};
 use plans::Checked;
 use tools::{Ended, Output, Tools};
 

@@ -1,24 +1,24 @@
 //! Purpose: `plan` and `apply`: the plan as the reviewers see it, and the guard that only that plan is applied.
 
-use std::fmt::Write as _;
+use std::path::Path;
 
 use sha2::{Digest as _, Sha256};
 
 use super::inputs::{FailOn, Outputs, Settings};
-use super::tools::{Output, STATE_FILES, Tools, work_path, write_file};
+use super::tools::{LARGEST, Output, Tools, unwritten, work_path, write_file};
 use super::{Story, failed, init, lock_timeout};
 use crate::commands::run::Run;
+use crate::domain::hex::hex;
 use crate::domain::report::plan::{self as reader, Plan};
 use crate::domain::report::render::{Origin, Reports};
 use crate::domain::terraform::{PlanRecord, applied};
 use crate::runner::{Failure, Kind};
+use crate::services::toolbox::Taken;
 
 /// Where the tools find the plan.
 const PLAN: &str = "/landfall/out/tfplan";
 /// What `plan -detailed-exitcode` ends with when there are changes.
 const CHANGED: i64 = 2;
-/// Largest plan file that is read.
-const LARGEST_PLAN: u64 = 512 << 20;
 
 /// A plan file that may be applied.
 #[derive(Debug)]
@@ -32,10 +32,13 @@ fn record_path(plan_file: &str) -> String {
 }
 
 fn checksum(content: &[u8]) -> String {
-    Sha256::digest(content).iter().fold(String::new(), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
+    hex(&Sha256::digest(content))
+}
+
+fn checksum_of(path: &Path) -> std::io::Result<String> {
+    let mut hasher = Sha256::new();
+    std::io::copy(&mut std::fs::File::open(path)?, &mut hasher)?;
+    Ok(hex(&hasher.finalize()))
 }
 
 /// Whether the plan file may be applied: it and its record are there, and the record is of this commit.
@@ -48,7 +51,7 @@ pub(super) fn check_file(settings: &Settings, run: &Run) -> Result<Checked, Fail
     };
     let path = run.workspace().join(&settings.plan_file);
     let size = std::fs::metadata(&path).map_err(|error| missing("the plan file", &settings.plan_file, error))?.len();
-    if size > LARGEST_PLAN {
+    if size > LARGEST {
         return Err(Failure::input(
             format!("the plan file {} is larger than 512 MiB", settings.plan_file),
             "Name a plan file.",
@@ -99,17 +102,14 @@ pub(super) async fn plan(
     arguments.extend(settings.var_files.iter().map(|file| format!("-var-file={file}")));
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     // Its text shows values that the provider forgot to mark; the JSON is told instead.
-    let ended = tools.tool(&settings.image, &arguments, Output::Quiet).await?;
+    let ended = tools.tool(&settings.image, &arguments, Output::To(&|_| ())).await?;
     drop(group);
     if ended.code != 0 && ended.code != CHANGED {
         return Err(failed("plan", &settings.image, &ended));
     }
     let plan = show(settings, tools).await?;
     note(&plan, outputs);
-    let content = tools.fetch(PLAN).await?.ok_or_else(|| {
-        Failure::new(Kind::Work, "tool-failed", "plan failed", "plan ended well and left no plan file")
-    })?;
-    keep(settings, run, &content)?;
+    keep(settings, tools, run).await?;
     outputs.plan_file = Some(settings.plan_file.clone());
     outputs.has_changes = Some(!plan.counts.is_empty());
     run.log.info(format!("Plan: {}", plan.counts));
@@ -130,10 +130,7 @@ async fn keep_lock_file(settings: &Settings, tools: &Tools<'_>, run: &Run) -> Re
     if path.exists() {
         return Ok(());
     }
-    match tools.fetch(&work_path(&settings.directory, NAME)).await? {
-        Some(content) => write_file(&path, &content),
-        None => Ok(()),
-    }
+    tools.take(&work_path(&settings.directory, NAME), &path).await.map(drop)
 }
 
 /// The plan as JSON goes from the tool straight into the reader: it holds secrets, and is written nowhere.
@@ -180,25 +177,26 @@ impl std::io::Read for Pieces {
     }
 }
 
-/// Writes the plan file, and the record that binds it to its commit.
-fn keep(settings: &Settings, run: &Run, content: &[u8]) -> Result<(), Failure> {
+/// Takes the plan file, and writes the record that binds it to its commit.
+async fn keep(settings: &Settings, tools: &Tools<'_>, run: &Run) -> Result<(), Failure> {
     let path = run.workspace().join(&settings.plan_file);
     if let Some(folder) = path.parent() {
-        std::fs::create_dir_all(folder).map_err(|source| {
-            Failure::new(Kind::Work, "disk", "File not written", format!("{} cannot be made", folder.display()))
-                .caused_by(source)
-        })?;
+        std::fs::create_dir_all(folder).map_err(|source| unwritten(folder, source))?;
     }
+    if tools.take(PLAN, &path).await? == Taken::Missing {
+        let message = "plan ended well and left no plan file";
+        return Err(Failure::new(Kind::Work, "tool-failed", "plan failed", message));
+    }
+    let sha256 = checksum_of(&path).map_err(|source| unwritten(&path, source))?;
     let record = PlanRecord {
         version: PlanRecord::VERSION,
         commit: settings.commit.as_ref().map(ToString::to_string).unwrap_or_default(),
         directory: settings.directory.clone(),
-        sha256: checksum(content),
+        sha256,
         image: settings.image.clone(),
         made_at: run.clock.now().to_string(),
     };
     let record = serde_json::to_vec_pretty(&record).unwrap_or_default();
-    write_file(&path, content)?;
     write_file(&run.workspace().join(record_path(&settings.plan_file)), &record)
 }
 
@@ -242,11 +240,7 @@ pub(super) async fn apply(
     let ended = tools.tool(&settings.image, &arguments, Output::ShownUntil("Outputs:")).await?;
     drop(group);
     // Whatever happened, a state that lies beside the configuration is what the next run needs.
-    for name in STATE_FILES {
-        if let Some(content) = tools.fetch(&work_path(&settings.directory, name)).await? {
-            write_file(&run.workspace().join(&settings.directory).join(name), &content)?;
-        }
-    }
+    tools.take_state().await?;
     if ended.code != 0 {
         return Err(failed("apply", &settings.image, &ended)
             .hint("A part of the plan may be applied: make a new plan, which shows what is left."));

@@ -18,8 +18,8 @@ use tokio::io::{AsyncBufRead, AsyncBufReadExt as _, AsyncRead, AsyncReadExt as _
 use tokio::sync::mpsc::Sender;
 use tokio_util::io::StreamReader;
 
-use super::upload::hex;
 use super::{ArtifactError, Content, FileInside};
+use crate::domain::hex::hex;
 use crate::domain::image_tar::ImageTar;
 use crate::domain::zip::{Method, ZipEntry, ZipError, local_header_length};
 

@@ -17,6 +17,7 @@ use url::Url;
 use super::service::{Done, number};
 use super::{ArtifactError, Artifacts};
 use crate::domain::artifact::{ArtifactName, mime_of};
+use crate::domain::hex::hex;
 use crate::services::http::{self, HttpError, Repeat};
 
 /// Bytes of one block; 50,000 of them are the storage's limit, which is 390 GiB.
@@ -236,12 +237,4 @@ fn refusal(name: &ArtifactName, error: ArtifactError) -> ArtifactError {
         }
         _ => error,
     }
-}
-
-pub(super) fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write as _;
-    bytes.iter().fold(String::new(), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
 }

@@ -7,6 +7,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::session::Folder;
 use super::{BuildError, BuildRequest, Dockerfile, LocalSource, Source};
+use crate::domain::hex::hex;
 
 /// What the builder may read, and how the frontend knows it.
 pub(super) struct Sources {
@@ -120,8 +121,4 @@ fn split(path: &Path) -> Result<(PathBuf, String), BuildError> {
     let name = name.ok_or_else(|| BuildError::Invalid(format!("{} has no usable name", path.display())))?;
     let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
     Ok((folder(parent)?, name.to_owned()))
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

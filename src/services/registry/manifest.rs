@@ -9,6 +9,7 @@ use sha2::{Digest as _, Sha256, Sha512};
 
 use super::request::{Actions, Answer, Call};
 use super::{Refused, RegistryClient, RegistryError};
+use crate::domain::hex::hex;
 use crate::domain::names::{Digest, TagName};
 use crate::domain::reference::{ImageName, ImageRef};
 
@@ -223,12 +224,4 @@ pub(super) fn digest_like(like: &Digest, content: &[u8]) -> Option<Digest> {
         "sha512" => format!("sha512:{}", hex(&Sha512::digest(content))).parse().ok(),
         _ => sha256(content),
     }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write as _;
-    bytes.iter().fold(String::new(), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
 }

@@ -63,6 +63,12 @@ pub enum ToolError {
     /// The tool was no longer wanted and was removed.
     #[error("the tool was cancelled")]
     Cancelled,
+    /// The tool was no longer wanted, was interrupted, and ended by itself.
+    #[error("the tool was interrupted and has ended")]
+    Interrupted,
+    /// The tool was no longer wanted, was interrupted, and still puts things in order.
+    #[error("the tool was interrupted and is still ending")]
+    StillEnding,
 }
 
 /// What a tool left is not what may be taken.
@@ -110,7 +116,9 @@ impl Classified for ToolError {
             | Self::Fetch { .. }
             | Self::Missing { .. }
             | Self::TimedOut { .. }
-            | Self::Cancelled => ErrorClass::Failed,
+            | Self::Cancelled
+            | Self::Interrupted
+            | Self::StillEnding => ErrorClass::Failed,
         }
     }
 }

@@ -16,7 +16,7 @@ use crate::services::engine::{Engine, EngineError};
 
 /// Whether something was there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Fetched {
+pub enum Taken {
     /// It is here now.
     Here,
     /// The container has none.
@@ -24,7 +24,7 @@ pub(super) enum Fetched {
 }
 
 /// Takes one thing out of a container.
-pub(super) async fn download(engine: &Engine, id: &str, download: &Download) -> Result<Fetched, ToolError> {
+pub(super) async fn download(engine: &Engine, id: &str, download: &Download) -> Result<Taken, ToolError> {
     let failure: Arc<Mutex<Option<EngineError>>> = Arc::default();
     let noted = failure.clone();
     let pieces = engine.copy_out(id, &download.from).map(move |piece| {
@@ -36,9 +36,9 @@ pub(super) async fn download(engine: &Engine, id: &str, download: &Download) -> 
     let reader = StreamReader::new(Box::pin(pieces));
     let taken = unpack(reader, &download.to, download.limit).await;
     match (taken, failure.lock().unwrap_or_else(PoisonError::into_inner).take()) {
-        (_, Some(EngineError::NotFound { .. })) => Ok(Fetched::Missing),
+        (_, Some(EngineError::NotFound { .. })) => Ok(Taken::Missing),
         (_, Some(error)) => Err(error.into()),
-        (Ok(()), None) => Ok(Fetched::Here),
+        (Ok(()), None) => Ok(Taken::Here),
         (Err(source), None) => Err(ToolError::Fetch { from: download.from.clone(), source }),
     }
 }

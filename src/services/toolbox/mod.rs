@@ -21,6 +21,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use crate::domain::build_event::LogStream;
 use crate::services::engine::{ContainerSpec, Engine, EngineError, Init, Login, Mount, Network};
 
+mod bench;
 mod error;
 mod fetch;
 mod lines;
@@ -29,8 +30,9 @@ mod run;
 #[cfg(test)]
 mod tests;
 
+pub use bench::Bench;
 pub use error::{FetchError, ToolError};
-pub use fetch::unpack;
+pub use fetch::{Taken, unpack};
 pub use pack::spool;
 
 /// The label of every tool container, with what the tool is for.
@@ -69,6 +71,21 @@ pub struct Tool {
     pub downloads: Vec<Download>,
     /// The longest time that the command may run.
     pub limit: Option<Duration>,
+    /// More labels of its container, to find it again by.
+    pub labels: BTreeMap<String, String>,
+    /// What becomes of it when it is no longer wanted before its end.
+    pub unwanted: Unwanted,
+}
+
+/// What becomes of a tool that is no longer wanted before its end.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Unwanted {
+    /// It is killed and removed.
+    #[default]
+    Remove,
+    /// It is interrupted, because it has something to put in order: a lock, a state. It is removed when it ends within
+    /// this time; else it goes on, and whoever knows its labels waits for it.
+    Interrupt(Duration),
 }
 
 /// Something put into a container.
@@ -173,10 +190,13 @@ impl Tool {
             uploads: Vec::new(),
             downloads: Vec::new(),
             limit: None,
+            labels: BTreeMap::new(),
+            unwanted: Unwanted::default(),
         }
     }
 
     fn spec(&self) -> ContainerSpec {
+        let labels = self.labels.clone().into_iter().chain([(LABEL.to_owned(), self.image.clone())]);
         let secrets = self.secrets.iter().map(|(name, secret)| (name.clone(), secret.expose_secret().to_owned()));
         ContainerSpec {
             platform: self.platform.clone(),
@@ -185,7 +205,7 @@ impl Tool {
             environment: self.environment.clone().into_iter().chain(secrets).collect(),
             working_directory: self.working_directory.clone(),
             user: self.user.clone(),
-            labels: BTreeMap::from([(LABEL.to_owned(), self.image.clone())]),
+            labels: labels.collect(),
             mounts: self.mounts.clone(),
             network: self.network.clone(),
             memory: self.memory,
@@ -244,6 +264,14 @@ pub async fn put(engine: &Engine, id: &str, upload: &Upload) -> Result<(), ToolE
     pack::upload(engine, id, upload).await
 }
 
+/// Takes something out of a container that is no tool's.
+///
+/// # Errors
+/// [`ToolError::Fetch`], [`ToolError::Engine`]. What is not there is no error, whatever its need.
+pub async fn take(engine: &Engine, id: &str, download: &Download) -> Result<Taken, ToolError> {
+    fetch::download(engine, id, download).await
+}
+
 /// Runs tools in an engine.
 #[derive(Debug, Clone)]
 pub struct Toolbox {
@@ -281,6 +309,22 @@ impl Toolbox {
         cancelled: impl Future<Output = ()>,
         output: impl Fn(LogStream, &str) + Send + Sync,
     ) -> Result<Finished, ToolError> {
-        run::run(&self.engine, tool, cancelled, &output).await
+        run::run(&self.engine, tool, cancelled, &run::Reader { lines: &output, data: None }).await
+    }
+
+    /// The same for a tool whose standard output is a document: `data` gets it piece by piece, as it is, and no line of
+    /// it is kept. Both streams are read when the tool has ended, because one that is followed to its end may miss the last.
+    ///
+    /// # Errors
+    /// [`ToolError`].
+    pub async fn read(
+        &self,
+        tool: &Tool,
+        cancelled: impl Future<Output = ()>,
+        data: impl Fn(&[u8]) + Send + Sync,
+        errors: impl Fn(&str) + Send + Sync,
+    ) -> Result<Finished, ToolError> {
+        let lines = |_: LogStream, line: &str| errors(line);
+        run::run(&self.engine, tool, cancelled, &run::Reader { lines: &lines, data: Some(&data) }).await
     }
 }

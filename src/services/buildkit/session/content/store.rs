@@ -11,6 +11,7 @@ use tokio::io::{AsyncReadExt as _, AsyncSeekExt as _, AsyncWriteExt as _};
 use tonic::Status;
 
 use super::messages::{Action, WriteRequest, WriteResponse};
+use crate::domain::hex::hex;
 use crate::domain::names::Digest;
 
 /// How an index names its entries (OCI image specification, "annotations").
@@ -120,8 +121,7 @@ impl Store {
         if total > 0 && total != ingest.offset {
             return Err(Status::failed_precondition(format!("{} bytes came instead of {total}", ingest.offset)));
         }
-        let hex: String = ingest.hash.clone().finalize().iter().map(|byte| format!("{byte:02x}")).collect();
-        let digest = format!("sha256:{hex}");
+        let digest = format!("sha256:{}", hex(&ingest.hash.clone().finalize()));
         if !ingest.expected.is_empty() && ingest.expected != digest {
             return Err(Status::failed_precondition(format!("{digest} came instead of {}", ingest.expected)));
         }
