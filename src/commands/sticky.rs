@@ -106,14 +106,11 @@ async fn by_commit(run: &Run, event: &Event) -> Result<Option<u64>, Failure> {
         return Ok(None);
     };
     let github = Clients::new(run).github()?;
-    let mut pages = github.pull_requests_of(&repository, sha);
-    let is_it = |pull: &PullRequest| pull.state == "open" && pull.head.sha == *sha;
-    while let Some(pull) = pages.next().await? {
-        if is_it(&pull) {
-            return Ok(Some(pull.number));
-        }
+    let is_it = |pull: &PullRequest| (pull.state == "open" && pull.head.sha == *sha).then_some(());
+    match github.pull_request_of(&repository, sha, is_it).await? {
+        Some(pull) => Ok(Some(pull.number)),
+        None => by_fork(run, &github, &repository, sha).await,
     }
-    by_fork(run, &github, &repository, sha).await
 }
 
 /// A fork's commit is not listed with its pull request: `workflow_run` names the fork's owner and branch.

@@ -7,48 +7,71 @@ use super::upstream::Clients;
 use crate::domain::event::{Event, EventKind, Origin};
 use crate::domain::names::RepositoryName;
 use crate::runner::{Failure, Kind};
+use crate::services::github::PullRequest;
+
+/// Whose commits the other run may have been about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Heads {
+    /// This repository's alone.
+    Own,
+    /// A fork's, too: whoever calls says so knowingly.
+    Any,
+}
 
 /// The event; of a `workflow_run` for a pull request with the number that the payload often lacks, found by its commit.
 /// Every other event is given back as it is.
 ///
 /// # Errors
-/// Exit code 3 when the other run's head lies in another repository; what GitHub refuses or does not answer.
+/// Those of [`trusted`]; what GitHub refuses or does not answer.
 pub(crate) async fn completed(event: Event, run: &Run) -> Result<Event, Failure> {
+    trusted(&event, Heads::Own)?;
     let EventKind::WorkflowRun { triggered_by } = &event.kind else {
         return Ok(event);
     };
-    if event.origin != Origin::Own {
-        return Err(foreign());
-    }
     let is_about_a_pull_request = triggered_by.as_deref().is_some_and(|name| name.starts_with("pull_request"));
-    let own: Option<RepositoryName> = run.github.repository.as_deref().and_then(|name| name.parse().ok());
-    let (true, None, Some(sha), Some(own)) = (is_about_a_pull_request, event.pull_request, event.sha.clone(), own)
-    else {
+    if !is_about_a_pull_request || event.pull_request.is_some() {
         return Ok(event);
-    };
-    let github = Clients::new(run).github()?;
-    let mut pages = github.pull_requests_of(&own, &sha);
-    let mut newest = None;
-    while let Some(pull) = pages.next().await? {
-        // A commit is listed for pull requests that merely contain it, too.
-        let is_head = pull.head.sha == sha && pull.head.repository.as_ref() == Some(&own) && pull.state == "open";
-        if is_head && newest.as_ref().is_none_or(|(number, _)| pull.number > *number) {
-            newest = Some((pull.number, pull.base.branch.to_string()));
-        }
     }
-    if let Some((number, _)) = &newest {
-        run.log.info(format!("pull request #{number}, found by its head {}", sha.short()));
-    }
+    let found = pull_request(&event, run, Heads::Own).await?;
     Ok(Event {
-        pull_request: newest.as_ref().map(|(number, _)| *number),
-        base_ref: event.base_ref.clone().or(newest.map(|(_, base)| base)),
+        pull_request: found.as_ref().map(|pull| pull.number),
+        base_ref: event.base_ref.clone().or(found.map(|pull| pull.base.branch.to_string())),
         ..event
     })
 }
 
-fn foreign() -> Failure {
+/// Refuses a `workflow_run` whose head is not known to be one of these.
+///
+/// # Errors
+/// Exit code 3 when the other run's head lies in another repository.
+pub(crate) fn trusted(event: &Event, heads: Heads) -> Result<(), Failure> {
+    let is_run = matches!(event.kind, EventKind::WorkflowRun { .. });
+    if !is_run || heads == Heads::Any || event.origin == Origin::Own {
+        return Ok(());
+    }
     let message = "the run that triggered this one ran on a commit of another repository";
-    Failure::new(Kind::Gate, "foreign-head", "Foreign head", message)
+    Err(Failure::new(Kind::Gate, "foreign-head", "Foreign head", message)
         .hint("What a fork built is not trusted here: this workflow has the rights of the default branch.")
-        .hint("Let it run only `if: github.event.workflow_run.head_repository.full_name == github.repository`.")
+        .hint("Let it run only `if: github.event.workflow_run.head_repository.full_name == github.repository`."))
+}
+
+/// The pull request whose head is the commit under test: an open one before one that was closed meanwhile.
+///
+/// # Errors
+/// What GitHub refuses or does not answer.
+pub(crate) async fn pull_request(event: &Event, run: &Run, heads: Heads) -> Result<Option<PullRequest>, Failure> {
+    let own = run.github.repository.as_deref().and_then(|name| name.parse::<RepositoryName>().ok());
+    let (Some(sha), Some(own)) = (&event.sha, own) else {
+        return Ok(None);
+    };
+    // A commit is listed for pull requests that merely contain it, too.
+    let rank = |pull: &PullRequest| {
+        let is_head = pull.head.sha == *sha && (heads == Heads::Any || pull.head.repository.as_ref() == Some(&own));
+        is_head.then(|| pull.state == "open")
+    };
+    let found = Clients::new(run).github()?.pull_request_of(&own, sha, rank).await?;
+    if let Some(pull) = &found {
+        run.log.info(format!("pull request #{}, found by its head {}", pull.number, sha.short()));
+    }
+    Ok(found)
 }

@@ -141,16 +141,10 @@ async fn pull_request_of(
     repository: &RepositoryName,
     sha: &CommitSha,
 ) -> Result<Option<u64>, GithubError> {
-    let mut pages = github.pull_requests_of(repository, sha);
-    let mut best: Option<PullRequest> = None;
-    let rank = |pull: &PullRequest| (pull.state == "open", pull.head.sha == *sha);
-    loop {
-        match pages.next().await {
-            Ok(Some(pull)) if best.as_ref().is_none_or(|best| rank(&pull) > rank(best)) => best = Some(pull),
-            Ok(Some(_)) => {}
-            Ok(None) => return Ok(best.map(|pull| pull.number)),
-            Err(error) if error.lacks_permission() => return Ok(None),
-            Err(error) => return Err(error),
-        }
+    let rank = |pull: &PullRequest| Some((pull.state == "open", pull.head.sha == *sha));
+    match github.pull_request_of(repository, sha, rank).await {
+        Ok(found) => Ok(found.map(|pull| pull.number)),
+        Err(error) if error.lacks_permission() => Ok(None),
+        Err(error) => Err(error),
     }
 }

@@ -7,15 +7,15 @@ use serde::Serialize;
 
 use super::{Inputs, Stance};
 use crate::commands::run::Run;
-use crate::commands::upstream::Clients;
+use crate::commands::triggering::{self, Heads};
 use crate::contract::values::Span;
 use crate::domain::artifact::ArtifactName;
-use crate::domain::event::{Event, EventKind, Origin};
+use crate::domain::event::{Event, EventKind};
 use crate::domain::freshness::is_commit;
 use crate::domain::globs::Globs;
 use crate::domain::names::RepositoryName;
 use crate::domain::reference::ImageRef;
-use crate::runner::{Failure, Kind, Problems};
+use crate::runner::{Failure, Problems};
 
 /// What an artifact may unpack to when nobody says otherwise.
 const LARGEST: u64 = 64 << 30;
@@ -99,9 +99,13 @@ impl fmt::Display for Plan {
 /// Reads and checks everything; asks GitHub for the pull request only when a name needs it and the event does not say.
 pub(super) async fn plan(inputs: Inputs, run: &Run) -> Result<Plan, Failure> {
     let event = run.event()?;
-    refuse_fork(&event, &inputs)?;
+    // What a fork's run left was made by whoever opened the pull request, and this run may have secrets.
+    let heads = if inputs.allow_forks.is_some_and(|flag| flag.0) { Heads::Any } else { Heads::Own };
+    triggering::trusted(&event, heads).map_err(|failure| {
+        failure.hint("If this job has no secrets and no write permissions, set `allow_forks: true`.")
+    })?;
     let mut problems = Problems::default();
-    let names = Names::of(&event, &inputs, run, &mut problems).await?;
+    let names = Names::of(&event, &inputs, heads, run, &mut problems).await?;
     let image = names.fill("image", inputs.image.as_deref(), &mut problems);
     let image = image.and_then(|image| problems.check("image", image.parse::<ImageRef>()));
     let local_tag = names.fill("local_tag", inputs.local_tag.as_deref(), &mut problems);
@@ -139,23 +143,6 @@ pub(super) async fn plan(inputs: Inputs, run: &Run) -> Result<Plan, Failure> {
         platform: inputs.platform,
         artifact,
     })
-}
-
-/// What a fork's run left was made by whoever opened the pull request, and this run may have secrets. A head that is not
-/// known to be our own is none.
-fn refuse_fork(event: &Event, inputs: &Inputs) -> Result<(), Failure> {
-    let foreign = matches!(event.kind, EventKind::WorkflowRun { .. }) && event.origin != Origin::Own;
-    if !foreign || inputs.allow_forks.is_some_and(|flag| flag.0) {
-        return Ok(());
-    }
-    Err(Failure::new(
-        Kind::Gate,
-        "foreign-head",
-        "Image of a fork refused",
-        "the triggering run belongs to another repository's head, and what it built is not to be trusted here",
-    )
-    .hint("Test forks in the pull request's own workflow, which has no secrets.")
-    .hint("If this job has no secrets and no write permissions, set `allow_forks: true`."))
 }
 
 fn artifact_plan(
@@ -204,13 +191,23 @@ struct Names {
 }
 
 impl Names {
-    async fn of(event: &Event, inputs: &Inputs, run: &Run, problems: &mut Problems) -> Result<Self, Failure> {
+    async fn of(
+        event: &Event,
+        inputs: &Inputs,
+        heads: Heads,
+        run: &Run,
+        problems: &mut Problems,
+    ) -> Result<Self, Failure> {
         let texts = [&inputs.image, &inputs.local_tag, &inputs.artifact];
         let wanted = texts.into_iter().flatten().any(|text| text.contains("{number}"));
         let sha = event.sha.as_ref().map(ToString::to_string);
-        let number = match (event.pull_request, wanted) {
-            (None, true) => by_commit(event, run, problems).await?,
-            (number, _) => number,
+        let number = match event.pull_request {
+            None if wanted && run.github.repository.is_none() => {
+                problems.missing("GITHUB_REPOSITORY");
+                None
+            }
+            None if wanted => triggering::pull_request(event, run, heads).await?.map(|pull| pull.number),
+            known => known,
         };
         Ok(Self { number, sha })
     }
@@ -237,28 +234,6 @@ impl Names {
         }
         Some(filled)
     }
-}
-
-/// The pull request of the commit under test: the event of a `workflow_run` lists none when its head is in a fork, and
-/// may list none when the pull request is new. Of several the one whose head is this commit.
-async fn by_commit(event: &Event, run: &Run, problems: &mut Problems) -> Result<Option<u64>, Failure> {
-    let Some(sha) = event.sha.as_ref() else {
-        return Ok(None);
-    };
-    let Some(repository) = run.github.repository.as_deref().and_then(|name| name.parse::<RepositoryName>().ok()) else {
-        problems.missing("GITHUB_REPOSITORY");
-        return Ok(None);
-    };
-    let github = Clients::new(run).github()?;
-    let mut pages = github.pull_requests_of(&repository, sha);
-    let mut heads = Vec::new();
-    while let Some(pull) = pages.next().await? {
-        if pull.head.sha == *sha {
-            heads.push((pull.state != "open", pull.number));
-        }
-    }
-    // Open ones first, then the oldest.
-    Ok(heads.into_iter().min().map(|(_, number)| number))
 }
 
 fn is_platform(text: &str) -> bool {

@@ -199,13 +199,10 @@ impl Planner<'_> {
 
     /// The open pull request whose head is exactly this commit.
     async fn look_up(&mut self, sha: &CommitSha) -> Result<(), GithubError> {
-        let mut pages = self.github.pull_requests_of(&self.settings.repository, sha);
-        while let Some(pull) = pages.next().await? {
-            if pull.state == "open" && pull.head.sha == *sha {
-                let is_fork = self.is_fork(&pull);
-                self.outputs.say_pull_request(&pull, is_fork);
-                return Ok(());
-            }
+        let is_it = |pull: &PullRequest| (pull.state == "open" && pull.head.sha == *sha).then_some(());
+        if let Some(pull) = self.github.pull_request_of(&self.settings.repository, sha, is_it).await? {
+            let is_fork = self.is_fork(&pull);
+            self.outputs.say_pull_request(&pull, is_fork);
         }
         Ok(())
     }

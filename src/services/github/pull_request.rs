@@ -98,6 +98,29 @@ impl GithubClient {
         Pages::new(self, asked, Route::of(repository).words("/commits").name(sha.as_str()).words("/pulls"))
     }
 
+    /// Of the pull requests that a commit belongs to the one of the highest rank, and of equals the newest; one without a
+    /// rank is left out.
+    ///
+    /// # Errors
+    /// Those of the listing.
+    pub async fn pull_request_of<R: Ord>(
+        &self,
+        repository: &RepositoryName,
+        sha: &CommitSha,
+        rank: impl Fn(&PullRequest) -> Option<R>,
+    ) -> Result<Option<PullRequest>, GithubError> {
+        let mut pages = self.pull_requests_of(repository, sha);
+        let mut best: Option<((R, u64), PullRequest)> = None;
+        while let Some(pull) = pages.next().await? {
+            if let Some(rank) = rank(&pull).map(|rank| (rank, pull.number))
+                && best.as_ref().is_none_or(|(best, _)| rank > *best)
+            {
+                best = Some((rank, pull));
+            }
+        }
+        Ok(best.map(|(_, pull)| pull))
+    }
+
     /// What `user` may do in a repository, roles such as `maintain` told apart.
     ///
     /// # Errors
