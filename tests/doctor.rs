@@ -107,6 +107,28 @@ fn everything_that_is_wrong_is_found_at_once() {
 }
 
 #[test]
+fn an_image_of_terraform_without_a_digest_is_a_warning() {
+    let world = start();
+    let workflow = |with: &str| {
+        format!("jobs: {{a: {{steps: [{{uses: landfall-ci/landfall/actions/terraform@v1, with: {with}}}]}}}}")
+    };
+    let look = |with: &str| step(&world).file(".github/workflows/deploy.yml", workflow(with)).run();
+    for (with, image) in [
+        ("{operation: check}", "hashicorp/terraform:1.13"),
+        ("{terraform_image: 'ghcr.io/opentofu/opentofu:1.10'}", "ghcr.io/opentofu/opentofu:1.10"),
+    ] {
+        let outcome = look(with);
+        let advice = format!("Set `terraform_image: {image}@sha256:…`; `docker buildx imagetools inspect {image}`");
+        assert!(outcome.raw.contains(&advice), "{}", outcome.raw);
+        // It is no problem: the engine, which is not there, is the only one.
+        assert_eq!(problems(&outcome).len(), 1, "{}", outcome.report());
+    }
+    let pinned = format!("{{terraform_image: 'hashicorp/terraform:1.13@sha256:{}'}}", "a".repeat(64));
+    assert!(!look(&pinned).raw.contains("is a tag"));
+    world.finish();
+}
+
+#[test]
 fn without_the_permission_no_role_is_assumed() {
     let world = start();
     let outcome = step(&world).without("ACTIONS_ID_TOKEN_REQUEST_URL").without("ACTIONS_ID_TOKEN_REQUEST_TOKEN").run();

@@ -11,6 +11,8 @@ pub struct StepUse {
     pub command: String,
     /// Its inputs as written; expressions are not evaluated.
     pub with: BTreeMap<String, String>,
+    /// The events that start its workflow; of a composite action none is known.
+    pub events: Vec<String>,
 }
 
 /// The steps of a workflow, or of a composite action, that run a command of ours.
@@ -18,10 +20,21 @@ pub struct StepUse {
 pub fn steps_of(workflow: &Value) -> Vec<StepUse> {
     let jobs = workflow["jobs"].as_object().into_iter().flatten().map(|(_, job)| &job["steps"]);
     let lists = jobs.chain([&workflow["runs"]["steps"]]);
-    lists.filter_map(Value::as_array).flatten().filter_map(step_use).collect()
+    let events = events(workflow);
+    lists.filter_map(Value::as_array).flatten().filter_map(|step| step_use(step, &events)).collect()
 }
 
-fn step_use(step: &Value) -> Option<StepUse> {
+/// `on: push`, `on: [push, pull_request]`, or a mapping. YAML 1.1 takes the bare key for a boolean.
+fn events(workflow: &Value) -> Vec<String> {
+    match workflow.get("on").or_else(|| workflow.get("true")) {
+        Some(Value::String(name)) => vec![name.clone()],
+        Some(Value::Array(names)) => names.iter().filter_map(Value::as_str).map(str::to_owned).collect(),
+        Some(Value::Object(events)) => events.keys().cloned().collect(),
+        _ => Vec::new(),
+    }
+}
+
+fn step_use(step: &Value, events: &[String]) -> Option<StepUse> {
     let with: BTreeMap<String, String> =
         step["with"].as_object().into_iter().flatten().map(|(name, value)| (name.clone(), text(value))).collect();
     let action = step["uses"].as_str()?;
@@ -31,7 +44,7 @@ fn step_use(step: &Value) -> Option<StepUse> {
         _ if path.ends_with("/landfall") => with.get("command")?.clone(),
         _ => return None,
     };
-    Some(StepUse { command, with })
+    Some(StepUse { command, with, events: events.to_vec() })
 }
 
 fn text(value: &Value) -> String {
@@ -50,7 +63,7 @@ mod tests {
 
     #[test]
     fn finds_commands_in_jobs_and_composite_actions() {
-        let workflow = json!({ "jobs": { "a": { "steps": [
+        let workflow = json!({ "on": { "push": {}, "workflow_run": {} }, "jobs": { "a": { "steps": [
             { "uses": "actions/checkout@v6" },
             { "uses": "landfall-ci/landfall/actions/build@v1", "with": { "push": true, "tags": "x" } },
             { "uses": "landfall-ci/landfall@v1", "with": { "command": "deploy" } },
@@ -60,6 +73,9 @@ mod tests {
         let found: Vec<String> = steps_of(&workflow).into_iter().map(|step| step.command).collect();
         assert_eq!(found, ["build", "deploy"]);
         assert_eq!(steps_of(&workflow)[0].with["push"], "true");
+        assert_eq!(steps_of(&workflow)[0].events, ["push", "workflow_run"]);
+        assert_eq!(events(&json!({ "on": "push" })), ["push"]);
+        assert_eq!(events(&json!({ "on": ["push", "schedule"] })), ["push", "schedule"]);
         let composite = json!({ "runs": { "steps": [{ "uses": "acme/landfall/actions/tags@main" }] } });
         assert_eq!(steps_of(&composite)[0].command, "tags");
         assert!(steps_of(&json!("nonsense")).is_empty());

@@ -58,6 +58,7 @@ async fn scopes(github: &GithubClient, repository: &Repository, scope: &Scope) -
                 let owner = repository.name.owner();
                 reads(github.open_pull_requests(repository, owner, branch).next().await)
             }
+            "statuses" => statuses(github, repository).await,
             _ => continue,
         };
         findings.push(match asked {
@@ -68,6 +69,14 @@ async fn scopes(github: &GithubClient, repository: &Repository, scope: &Scope) -
         });
     }
     findings
+}
+
+/// Those of the newest commit.
+async fn statuses(github: &GithubClient, repository: &Repository) -> Result<(), Failure> {
+    match github.branch_head(repository, &repository.default_branch).await? {
+        Some(sha) => reads(github.statuses(&repository.name, &sha).next().await),
+        None => Ok(()),
+    }
 }
 
 fn reads<T>(answer: Result<T, crate::services::github::GithubError>) -> Result<(), Failure> {

@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use super::Inputs;
 use crate::commands::run::Run;
+use crate::commands::terraform;
 use crate::config::environment_of_branch;
 use crate::contract::values::List;
 use crate::domain::event::GitRef;
@@ -31,6 +32,8 @@ pub(super) struct Scope {
     pub(super) settings: BTreeMap<String, String>,
     /// Images that workflows and config name.
     pub(super) images: Vec<ImageName>,
+    /// Images of Terraform that the workflows run.
+    pub(super) terraform_images: Vec<String>,
     /// Workflow files that could not be read, and why.
     pub(super) unreadable: Vec<(String, String)>,
 }
@@ -78,6 +81,7 @@ pub(super) fn scope(inputs: &Inputs, run: &Run) -> Result<Scope, Failure> {
     let commands = commands(inputs, run, &steps, &settings)?;
     let steps: Vec<&StepUse> = steps.iter().filter(|step| commands.contains(&step.command)).collect();
     let images = images(&steps, &settings, run);
+    let terraform_images = terraform_images(&steps);
     let assumes_role = run.cloud.role_to_assume.is_some() || settings.contains_key("role_to_assume");
     let uses = Uses {
         with: with(inputs, &steps, &settings),
@@ -92,6 +96,7 @@ pub(super) fn scope(inputs: &Inputs, run: &Run) -> Result<Scope, Failure> {
         environment,
         settings,
         images,
+        terraform_images,
         unreadable,
     })
 }
@@ -210,6 +215,10 @@ fn with(inputs: &Inputs, steps: &[&StepUse], settings: &BTreeMap<String, String>
             with.push(operation.to_owned());
         }
     }
+    let after_a_run = |step: &&StepUse| step.events.iter().any(|event| event == "workflow_run");
+    if given.iter().any(|given| given == "workflow_run") || steps.iter().any(after_a_run) {
+        with.push("workflow_run".to_owned());
+    }
     if settings.values().any(|value| value.starts_with("ssm:")) {
         with.push("ssm".to_owned());
     }
@@ -239,6 +248,14 @@ fn images(steps: &[&StepUse], settings: &BTreeMap<String, String>, run: &Run) ->
     images.sort_unstable_by_key(ToString::to_string);
     images.dedup();
     images
+}
+
+/// Every other default image is pinned by us.
+fn terraform_images(steps: &[&StepUse]) -> Vec<String> {
+    let steps = steps.iter().filter(|step| step.command == "terraform");
+    let named = steps.map(|step| step.with.get("terraform_image").map_or(terraform::IMAGE, String::as_str).trim());
+    let images: BTreeSet<&str> = named.filter(|image| !image.contains("${{")).collect();
+    images.into_iter().map(str::to_owned).collect()
 }
 
 /// The repository of a reference, with or without tag.

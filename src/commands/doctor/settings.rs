@@ -29,12 +29,22 @@ pub(super) fn check(scope: &Scope, run: &Run) -> Vec<Finding> {
             .with_fix("Set `environment`, or `branches` of the environments."),
         ),
     }
+    findings.extend(scope.terraform_images.iter().filter(|image| !image.contains('@')).map(|image| unpinned(image)));
     if !findings.iter().any(|finding| finding.state == State::Problem) {
         let path = run.common.config.as_deref().unwrap_or(crate::config::DEFAULT_PATH);
         let message = if run.workspace().join(path).is_file() { "valid" } else { "there is none; defaults apply" };
         findings.push(Finding::new(CHECK, path, State::Good, message));
     }
     findings
+}
+
+/// What a tag names can be changed by whoever owns it, and runs with the credentials of the job.
+fn unpinned(image: &str) -> Finding {
+    Finding::new("workflows", image, State::Warning, "is a tag: its owner decides what runs, with this job's credentials")
+        .with_fix(format!(
+            "Set `terraform_image: {image}@sha256:…`; `docker buildx imagetools inspect {image}` shows the digest."
+        ))
+        .for_commands(["terraform"])
 }
 
 fn of_environment(environment: &str, scope: &Scope, run: &Run) -> Vec<Finding> {

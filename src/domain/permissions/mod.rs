@@ -14,16 +14,14 @@ pub use table::{AWS, GITHUB};
 /// One action on AWS that a command needs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct AwsNeed {
-    /// The command.
-    pub command: &'static str,
+    /// The commands.
+    pub commands: &'static [&'static str],
     /// The action: `ecs:UpdateService`.
     pub action: &'static str,
     /// What it is done to.
     pub on: Resource,
     /// When it is needed.
     pub when: When,
-    /// How it shows.
-    pub shows: Shows,
 }
 
 /// A kind of thing on AWS, as IAM knows it (AWS Service Authorization Reference).
@@ -81,15 +79,6 @@ pub enum Registry {
     Ghcr,
 }
 
-/// How a permission shows in what a command does.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Shows {
-    /// As a call of this name.
-    Call,
-    /// AWS asks for it behind another call, or behind the registry's own protocol.
-    Behind,
-}
-
 /// One permission on GitHub that a command needs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct GithubNeed {
@@ -137,18 +126,18 @@ pub struct Uses {
 }
 
 impl Uses {
-    fn take(&self, command: &str, when: When) -> bool {
+    fn take(&self, commands: &[&str], when: When) -> bool {
         let applies = match when {
             When::Always => true,
             When::With(input) => self.with.iter().any(|set| set == input),
             When::On(registry) => self.registries.contains(&registry),
         };
-        applies && self.commands.iter().any(|used| used == command)
+        applies && self.commands.iter().any(|used| commands.contains(&used.as_str()))
     }
 
     /// What is needed on AWS.
     pub fn aws(&self) -> impl Iterator<Item = &'static AwsNeed> {
-        AWS.iter().filter(|need| self.take(need.command, need.when))
+        AWS.iter().filter(|need| self.take(need.commands, need.when))
     }
 
     /// What is needed on GitHub, each scope once with its highest access, in order of names.
@@ -156,7 +145,7 @@ impl Uses {
     pub fn github(&self) -> Vec<(&'static str, Access)> {
         let mut scopes: Vec<(&'static str, Access)> = Vec::new();
         let role = self.assumes_role.then_some(("id-token", Access::Write));
-        let needs = GITHUB.iter().filter(|need| self.take(need.command, need.when));
+        let needs = GITHUB.iter().filter(|need| self.take(&[need.command], need.when));
         for (scope, access) in needs.map(|need| (need.scope, need.access)).chain(role) {
             match scopes.iter_mut().find(|(known, _)| *known == scope) {
                 Some((_, known)) => *known = access.max(*known),
