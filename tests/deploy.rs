@@ -21,6 +21,8 @@ mod rollout;
 mod straight;
 #[path = "deploy/table.rs"]
 mod table;
+#[path = "deploy/unanswered.rs"]
+mod unanswered;
 #[path = "deploy/tidy.rs"]
 mod tidy;
 #[path = "deploy/wrong.rs"]

@@ -81,3 +81,19 @@ pub trait Classified: std::error::Error + Send + Sync + 'static {
         self.class() == ErrorClass::RateLimited
     }
 }
+
+/// An error with its causes as one line, each said once.
+#[must_use]
+pub fn with_causes(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let words = error.to_string();
+        if !text.ends_with(&words) {
+            text.push_str(": ");
+            text.push_str(&words);
+        }
+        cause = error.source();
+    }
+    text
+}

@@ -5,14 +5,14 @@ use std::path::Path;
 use super::edits::{self, Edits};
 use super::inputs::Inputs;
 use crate::commands::ecs::{
-    Finding, Findings, Given, Keep, PLACEHOLDERS, Settings as Rollout, is_on, span, unknown_placeholder, unusable,
-    with_causes,
+    Finding, Findings, Keep, PLACEHOLDERS, Settings as Rollout, given, is_on, span, unknown_placeholder, unusable,
 };
 use crate::contract::values::Count;
 use crate::domain::globs::Globs;
 use crate::domain::shell;
 use crate::domain::task_definition::{Format, Notes, TaskDefinition};
 use crate::runner::Failure;
+use crate::services::with_causes;
 
 /// Checked inputs.
 #[derive(Debug, Clone)]
@@ -79,34 +79,12 @@ impl Settings {
         let parameters = inputs.ssm_parameters.clone().unwrap_or_default().0;
         let (force, migrate_timeout) =
             (is_on(inputs.force_new_deployment, false), span(inputs.migrate_timeout, 10 * 60));
-        let common = given(inputs).settings(&mut found);
+        let common = given!(inputs).settings(&mut found);
         found.into_result()?;
         let edits = edits.unwrap_or_default();
         let image = edits.images.first().map(|(_, image)| image.clone());
         let rollout = Rollout { desired, force, migrate_timeout, keep, parameters, image, ..common };
         Ok(Self { base: base.unwrap_or(Base::Current), edits, migration, rollout, unused })
-    }
-}
-
-/// What `deploy` has in common with every rollout.
-pub(super) fn given(inputs: Inputs) -> Given {
-    Given {
-        cluster: inputs.cluster,
-        service: inputs.service,
-        wait: inputs.wait,
-        timeout: inputs.timeout,
-        poll_interval: inputs.poll_interval,
-        crash_limit: inputs.crash_limit,
-        on_failure: inputs.on_failure,
-        concurrency: inputs.concurrency,
-        preflight: inputs.preflight,
-        verify_digest: inputs.verify_digest,
-        health_url: inputs.health_url,
-        health_status: inputs.health_status,
-        health_timeout: inputs.health_timeout,
-        health_attempts: inputs.health_attempts,
-        confirm: inputs.confirm,
-        confirm_with: inputs.confirm_with,
     }
 }
 

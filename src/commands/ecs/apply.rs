@@ -16,7 +16,7 @@ use crate::domain::names::TaskDefinitionArn;
 use crate::domain::rollout::{Limits, Rollout, Target, Verdict};
 use crate::runner::Failure;
 use crate::services::aws::AwsError;
-use crate::services::aws::ecs::{Observer, ServiceUpdate};
+use crate::services::aws::ecs::{Observer, Together};
 
 /// Longest time without any usable answer of ECS before the watch gives up.
 const SILENCE: std::time::Duration = std::time::Duration::from_secs(60);
@@ -30,6 +30,8 @@ pub(crate) struct Work<'a> {
     /// ARN of each definition, once it exists.
     arns: Vec<Option<TaskDefinitionArn>>,
     pub(crate) report: Report,
+    /// Looks at all services at once.
+    together: Together,
 }
 
 /// How the rollouts ended.
@@ -45,7 +47,10 @@ impl<'a> Work<'a> {
             DefinitionStep::Register => None,
             DefinitionStep::Reuse(arn) => Some(arn.clone()),
         });
-        Self { run, plan, outputs, phases: Phases::default(), arns: arns.collect(), report: Report::default() }
+        let services = plan.services.iter().map(|service| service.found.arn.clone());
+        let together = Together::new(&plan.ecs, services.collect());
+        let (phases, report) = (Phases::default(), Report::default());
+        Self { run, plan, outputs, phases, arns: arns.collect(), report, together }
     }
 
     /// All phases; outputs and summary are complete afterwards, whatever came out.
@@ -128,73 +133,7 @@ impl<'a> Work<'a> {
         self.arns[service.definition].as_ref().map(ToString::to_string).unwrap_or_default()
     }
 
-    /// Updates the services in order; when one refuses, those before it go back.
-    async fn update(&mut self) -> Result<Vec<Watch<'a>>, Failure> {
-        let plan = self.plan;
-        let _phase = self.phases.begin("update");
-        let _group = self.run.log.group("Update");
-        let mut watches: Vec<Watch<'a>> = Vec::new();
-        for service in &plan.services {
-            let target = match self.update_one(service).await {
-                Ok(target) => target,
-                Err(error) => {
-                    let touched = plan.services[..watches.len()].iter().any(|service| service.step.is_update());
-                    let failure = Failure::from(error);
-                    if !touched {
-                        return Err(failure.hint("No service was touched."));
-                    }
-                    drop((_phase, _group));
-                    return Err(self.fail(Trouble::of_failure(failure), watches).await);
-                }
-            };
-            watches.push(self.watch_of(service, target));
-        }
-        let ids: Vec<&str> =
-            watches.iter().filter_map(|watch| watch.rollout.arn().or(watch.rollout.deployment_id())).collect();
-        self.outputs.deployment_id = Some(ids.join("\n")).filter(|ids| !ids.is_empty());
-        Ok(watches)
-    }
-
-    async fn update_one(&self, service: &ServicePlan) -> Result<Target, AwsError> {
-        let wanted = self.wanted(service);
-        let primary = service.found.primary();
-        let unchanged = Target {
-            task_definition: wanted.clone(),
-            deployment_id: primary.map(|primary| primary.id.clone()),
-            started_after: primary.and_then(|primary| primary.created_at),
-            known: service.known.clone().unwrap_or_default(),
-            ..Target::default()
-        };
-        let force = match &service.step {
-            ServiceStep::Nothing => return Ok(unchanged),
-            ServiceStep::Attach { deployment } => {
-                self.run.log.info(format!("service {} is on its way to {} already", service.name, short(&wanted)));
-                return Ok(Target { arn: deployment.clone(), previous: None, ..unchanged });
-            }
-            ServiceStep::Scale => false,
-            ServiceStep::Update { force } => *force,
-        };
-        let desired = self.plan.settings.desired;
-        let update = ServiceUpdate { service: &service.found.arn, task_definition: &wanted, desired, force };
-        let answer = Box::pin(self.plan.ecs.update(&update)).await?;
-        self.run.log.info(format!("service {}: {} → {}", service.name, short(&service.current), short(&wanted)));
-        if service.step == ServiceStep::Scale {
-            return Ok(Target { tasks: desired, ..unchanged });
-        }
-        // The deployment that the answer names is ours when it is a new one that brings what we set.
-        let is_new = |id: &str| primary.is_none_or(|primary| primary.id != id);
-        let ours = answer.primary().filter(|ours| ours.task_definition == wanted && is_new(&ours.id));
-        Ok(Target {
-            task_definition: wanted,
-            previous: Some(service.current.clone()).filter(|current| !current.is_empty()),
-            deployment_id: ours.map(|ours| ours.id.clone()),
-            started_after: ours.and_then(|ours| ours.created_at),
-            known: service.known.clone().unwrap_or_default(),
-            ..Target::default()
-        })
-    }
-
-    fn watch_of(&self, service: &ServicePlan, target: Target) -> Watch<'a> {
+    pub(super) fn watch_of(&self, service: &ServicePlan, target: Target) -> Watch<'a> {
         let since = target.started_after;
         let by_service = match (&service.step, &service.known) {
             // No deployment of its own: only the service shows the numbers.
@@ -210,7 +149,7 @@ impl<'a> Work<'a> {
         let (plan, prefix) = (self.plan, self.prefix(service));
         // Listed from a little earlier on: the time of the deployment's own creation is exclusive.
         let since = since.and_then(|since| since.checked_sub(jiff::SignedDuration::from_secs(1)).ok());
-        let observer = Observer::new(&plan.ecs, &service.found.arn, since);
+        let observer = Observer::new(&plan.ecs, &service.found.arn, since).among(&self.together);
         Watch::new(self.run, observer, &prefix, plan.settings.interval, rollout)
     }
 

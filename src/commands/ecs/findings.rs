@@ -1,6 +1,7 @@
 //! Purpose: what is wrong before anything is touched, collected and reported at once.
 
 use crate::domain::task_definition::TaskDefinitionError;
+use crate::services::with_causes;
 use crate::runner::{Failure, Kind, Problems};
 
 /// One thing that is wrong, with what a report of it alone would say.
@@ -73,15 +74,4 @@ pub(crate) fn unusable(subject: &'static str, name: &str, error: &TaskDefinition
         TaskDefinitionError::AmbiguousContainer { .. } => finding.hint("Name it with `container`, or use `images`."),
         _ => finding.reason("task-definition-invalid", "Invalid task definition"),
     }
-}
-
-pub(crate) fn with_causes(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
-        cause = error.source();
-    }
-    text
 }

@@ -8,6 +8,7 @@ use super::settings::HealthSettings;
 use crate::commands::run::Run;
 use crate::contract::values::Span;
 use crate::services::http::{self, HttpError};
+use crate::services::with_causes;
 
 /// Longest time for one answer.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
@@ -31,7 +32,7 @@ pub(crate) async fn check(run: &Run, settings: &HealthSettings, interval: Durati
                 return Ok(());
             }
             Ok(Ok(status)) => format!("it answered {status}"),
-            Ok(Err(error)) => explained(&error),
+            Ok(Err(error)) => with_causes(&error),
             Err(_) => format!("it did not answer within {} s", left.as_secs().max(1)),
         };
         if last.as_ref() != Some(&said) {
@@ -82,14 +83,4 @@ fn without_credentials(mut url: url::Url) -> url::Url {
     let _ = url.set_username("");
     let _ = url.set_password(None);
     url
-}
-
-fn explained(error: &HttpError) -> String {
-    let mut text = error.to_string();
-    let mut cause = std::error::Error::source(error);
-    while let Some(error) = cause {
-        text.push_str(&format!(": {error}"));
-        cause = error.source();
-    }
-    text
 }

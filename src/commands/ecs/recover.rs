@@ -15,7 +15,7 @@ use super::way_back::{Back, Patience, Standing, Way};
 use crate::runner::Failure;
 
 /// Time that a cancelled run takes for starting the way back; the runner kills soon after.
-const LAST_WORDS: Duration = Duration::from_secs(4);
+const LAST_WORDS: Duration = Duration::from_secs(3);
 
 /// Longest time for reading about failed tasks before the way back begins.
 const EVIDENCE: Duration = Duration::from_secs(15);

@@ -74,6 +74,31 @@ pub(crate) struct Given {
     pub(crate) confirm_with: Option<String>,
 }
 
+/// What the inputs of a command have in common with those of every rollout, by the same names.
+macro_rules! given {
+    ($inputs:expr) => {
+        $crate::commands::ecs::Given {
+            cluster: $inputs.cluster,
+            service: $inputs.service,
+            wait: $inputs.wait,
+            timeout: $inputs.timeout,
+            poll_interval: $inputs.poll_interval,
+            crash_limit: $inputs.crash_limit,
+            on_failure: $inputs.on_failure,
+            concurrency: $inputs.concurrency,
+            preflight: $inputs.preflight,
+            verify_digest: $inputs.verify_digest,
+            health_url: $inputs.health_url,
+            health_status: $inputs.health_status,
+            health_timeout: $inputs.health_timeout,
+            health_attempts: $inputs.health_attempts,
+            confirm: $inputs.confirm,
+            confirm_with: $inputs.confirm_with,
+        }
+    };
+}
+pub(crate) use given;
+
 impl Settings {
     /// Hides what the settings hold of secrets.
     pub(crate) fn mask(&self, run: &Run) {

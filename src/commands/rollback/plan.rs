@@ -7,8 +7,8 @@ use super::history::{self, History, Listed};
 use super::inputs::Inputs;
 use super::target::To;
 use crate::commands::ecs::{
-    self, Concurrency, DefinitionPlan, DefinitionStep, Finding, Findings, Given, Next, Observed, Purpose, ServicePlan,
-    Turn, after, is_on, observe_all, preflight, service_plan, short,
+    self, Concurrency, DefinitionPlan, DefinitionStep, Finding, Findings, Next, Observed, Purpose, ServicePlan,
+    Turn, after, given, is_on, observe_all, preflight, service_plan, short,
 };
 use crate::commands::run::Run;
 use crate::contract::values::Count;
@@ -36,32 +36,13 @@ impl Settings {
             found.add(Finding::new("count", "is 0; use at least 1"));
         }
         let list = is_on(inputs.list, false);
-        let rollout = given(inputs).settings(&mut found);
+        let mut given = given!(inputs);
+        // Whoever goes back does not want to wait for the end of what he goes back from.
+        given.concurrency.get_or_insert(Concurrency::Supersede);
+        let rollout = given.settings(&mut found);
         found.into_result()?;
         let count = usize::try_from(count).unwrap_or(usize::MAX);
         Ok(Self { to: to.unwrap_or(To::Previous), list, count, rollout })
-    }
-}
-
-fn given(inputs: Inputs) -> Given {
-    Given {
-        cluster: inputs.cluster,
-        service: inputs.service,
-        wait: inputs.wait,
-        timeout: inputs.timeout,
-        poll_interval: inputs.poll_interval,
-        crash_limit: inputs.crash_limit,
-        on_failure: inputs.on_failure,
-        // Whoever goes back does not want to wait for the end of what he goes back from.
-        concurrency: inputs.concurrency.or(Some(Concurrency::Supersede)),
-        preflight: inputs.preflight,
-        verify_digest: inputs.verify_digest,
-        health_url: inputs.health_url,
-        health_status: inputs.health_status,
-        health_timeout: inputs.health_timeout,
-        health_attempts: inputs.health_attempts,
-        confirm: inputs.confirm,
-        confirm_with: inputs.confirm_with,
     }
 }
 

@@ -1,10 +1,10 @@
 //! Purpose: repositories of ECR: images by its API, deleted in batches, tags taken off by comparing.
 
-use super::{Check, Content, Entry, HoldingsError, Outcome, Pass, said};
+use super::{Check, Content, Entry, HoldingsError, Outcome, Pass};
 use crate::domain::names::Digest;
 use crate::services::aws::AwsError;
 use crate::services::aws::ecr::{BATCH, EcrId, EcrImage, EcrManifest, EcrRepository};
-use crate::services::{Classified as _, ErrorClass};
+use crate::services::{Classified as _, ErrorClass, with_causes};
 
 /// One repository.
 #[derive(Clone)]
@@ -50,7 +50,7 @@ impl EcrHoldings {
                 Ok((manifests, failures)) => {
                     contents.extend(batch.iter().map(|digest| content_of(digest, &manifests, &failures)));
                 }
-                Err(error) => contents.extend(batch.iter().map(|_| Content::Unreadable(error.class(), said(&error)))),
+                Err(error) => contents.extend(batch.iter().map(|_| Content::Unreadable(error.class(), with_causes(&error)))),
             }
         }
         contents

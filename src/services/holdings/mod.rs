@@ -20,7 +20,7 @@ pub use oci::OciHoldings;
 use super::aws::AwsError;
 use super::github::GithubError;
 use super::registry::RegistryError;
-use super::{Classified, ErrorClass};
+use super::{Classified, ErrorClass, with_causes};
 use crate::domain::names::Digest;
 
 /// One manifest as a listing shows it.
@@ -90,7 +90,7 @@ impl Outcome {
     }
 
     fn of<E: Classified>(error: &E) -> Self {
-        Self::Failed(error.class(), said(error))
+        Self::Failed(error.class(), with_causes(error))
     }
 }
 
@@ -259,21 +259,6 @@ fn merge(entries: &mut Vec<Entry>) {
         }
     }
     *entries = merged;
-}
-
-/// An error with its causes as one line, for the item that it struck.
-fn said(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        let words = error.to_string();
-        if !text.ends_with(&words) {
-            text.push_str(": ");
-            text.push_str(&words);
-        }
-        cause = error.source();
-    }
-    text
 }
 
 /// How the tags of an entry differ from what is there now.

@@ -4,11 +4,11 @@
 use bytes::Bytes;
 use futures_util::{StreamExt as _, stream};
 
-use super::{Check, Content, Entry, HoldingsError, Outcome, Pass, said};
+use super::{Check, Content, Entry, HoldingsError, Outcome, Pass};
 use crate::domain::names::{Digest, TagName};
 use crate::domain::reference::ImageName;
 use crate::services::registry::{Deleted, Manifest, RegistryClient, RegistryError};
-use crate::services::{Classified as _, ErrorClass};
+use crate::services::{Classified as _, ErrorClass, with_causes};
 
 /// Questions at a time while tags are looked up.
 const CONCURRENCY: usize = 8;
@@ -74,7 +74,7 @@ impl OciHoldings {
             Ok(Deleted::Now) => Outcome::Done,
             Ok(Deleted::Before) => Outcome::Already,
             Err(error) if is_unsupported(&error) => {
-                Outcome::failure(format!("the registry does not allow deletion: {}", said(&error)))
+                Outcome::failure(format!("the registry does not allow deletion: {}", with_causes(&error)))
             }
             Err(error) => Outcome::of(&error),
         };
@@ -115,11 +115,11 @@ impl OciHoldings {
     async fn put_back(&self, entry: &Entry, manifest: &Manifest, without: &str) -> Outcome {
         let by_digest = self.image.with_digest(entry.digest.clone());
         if let Err(error) = self.registry.put_manifest(&by_digest, manifest).await {
-            return Outcome::failure(format!("the registry deleted the manifest with its tag: {}", said(&error)));
+            return Outcome::failure(format!("the registry deleted the manifest with its tag: {}", with_causes(&error)));
         }
         for tag in entry.tags.iter().filter(|tag| *tag != without).filter_map(|tag| tag.parse::<TagName>().ok()) {
             if let Err(error) = self.registry.put_manifest(&self.image.with_tag(tag), manifest).await {
-                return Outcome::failure(format!("the registry deleted the manifest with its tag: {}", said(&error)));
+                return Outcome::failure(format!("the registry deleted the manifest with its tag: {}", with_causes(&error)));
             }
         }
         Outcome::Done
@@ -183,7 +183,7 @@ pub(super) async fn read(
             match registry.manifest(&reference).await {
                 Ok(Some(manifest)) => Content::Found(manifest.media_type, manifest.body),
                 Ok(None) => Content::Absent,
-                Err(error) => Content::Unreadable(error.class(), said(&error)),
+                Err(error) => Content::Unreadable(error.class(), with_causes(&error)),
             }
         }
     };

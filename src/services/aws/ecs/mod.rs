@@ -14,10 +14,12 @@ mod definitions;
 mod deployments;
 mod observer;
 mod tasks;
+mod together;
 
 pub use definitions::Revision;
 pub use observer::{Observer, trouble_kind};
 pub use tasks::{DesiredStatus, OneOffTask};
+pub use together::Together;
 
 /// ECS in one cluster.
 #[derive(Clone)]

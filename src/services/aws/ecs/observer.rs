@@ -6,10 +6,10 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::super::AwsError;
-use super::{DesiredStatus, Ecs};
+use super::{DesiredStatus, Ecs, Together};
 use crate::domain::ecs::Service;
 use crate::domain::rollout::{Answer, Listed, Question, Trouble, TroubleKind};
-use crate::services::{Classified as _, ErrorClass};
+use crate::services::{Classified as _, ErrorClass, with_causes};
 
 /// Longest time for one answer, retries included: what takes longer counts as no answer, and the next question comes.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(20);
@@ -22,6 +22,7 @@ pub struct Observer {
     last: Option<Service>,
     revisions: BTreeMap<String, String>,
     told: HashSet<String>,
+    together: Option<Together>,
 }
 
 impl Observer {
@@ -35,7 +36,14 @@ impl Observer {
             last: None,
             revisions: BTreeMap::new(),
             told: HashSet::new(),
+            together: None,
         }
+    }
+
+    /// The same beside others, with whom it looks at services at once.
+    #[must_use]
+    pub fn among(self, together: &Together) -> Self {
+        Self { together: Some(together.clone()), ..self }
     }
 
     /// The service as last seen.
@@ -70,7 +78,10 @@ impl Observer {
                 Answer::Deployment(found.into_iter().next().map(Box::new))
             }
             Question::Service => {
-                let found = self.ecs.service(&self.service).await?.map(|found| found.service);
+                let found = match &self.together {
+                    Some(together) => together.service(&self.service).await?,
+                    None => self.ecs.service(&self.service).await?.map(|found| found.service),
+                };
                 self.last.clone_from(&found);
                 Answer::Service(found.map(Box::new))
             }
@@ -108,19 +119,8 @@ fn trouble(question: &Question, error: &AwsError) -> Answer {
     match question {
         Question::Service if gone => Answer::Service(None),
         Question::Deployment(_) if gone => Answer::Deployment(None),
-        _ => Answer::Trouble(Trouble { kind: trouble_kind(error), message: said(error) }),
+        _ => Answer::Trouble(Trouble { kind: trouble_kind(error), message: with_causes(error) }),
     }
-}
-
-/// An error with its causes, for a line of the log.
-fn said(error: &AwsError) -> String {
-    let mut text = error.to_string();
-    let mut cause = std::error::Error::source(error);
-    while let Some(error) = cause {
-        text.push_str(&format!(": {error}"));
-        cause = error.source();
-    }
-    text
 }
 
 /// What an error means for the question that raised it.
