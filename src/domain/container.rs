@@ -148,13 +148,15 @@ pub struct HealthCheck {
     pub retries: Option<u32>,
     /// Time after the start in which failures do not count.
     pub start_period: Option<Duration>,
+    /// Time between two runs within it; an engine before version 25 does not know it.
+    pub start_interval: Option<Duration>,
 }
 
 impl HealthCheck {
     /// A check with the engine's own times.
     #[must_use]
     pub fn new(test: HealthTest) -> Self {
-        Self { test, interval: None, timeout: None, retries: None, start_period: None }
+        Self { test, interval: None, timeout: None, retries: None, start_period: None, start_interval: None }
     }
 }
 

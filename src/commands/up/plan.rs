@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
-use std::path::{Component, Path};
+use std::path::{Component, Path, PathBuf};
 use std::time::Duration;
 
 use serde::Serialize;
@@ -11,7 +11,7 @@ use url::Url;
 use super::{Inputs, ShowLogs};
 use crate::commands::run::Run;
 use crate::contract::values::Span;
-use crate::domain::compose::{self, Condition, Project, Service, read_env_file, start_order};
+use crate::domain::compose::{self, Condition, Presence, Project, Service, read_env_file, start_order};
 use crate::domain::container::{Port, read_ports};
 use crate::domain::health::StatusRanges;
 use crate::domain::reference::ImageRef;
@@ -228,10 +228,7 @@ fn compose_project(
     let mut project = match compose::read(&text, &images, &lookup) {
         Ok(project) => project,
         Err(error) => {
-            let line = match &error {
-                compose::ComposeError::Place { line, .. } => u32::try_from(*line).ok(),
-                _ => None,
-            };
+            let line = error.line().and_then(|line| u32::try_from(line).ok());
             let failure = Failure::new(
                 Kind::Input,
                 "invalid-compose-file",
@@ -249,8 +246,11 @@ fn compose_project(
     for service in project.services.values_mut() {
         let mut environment = BTreeMap::new();
         for file in &service.env_files {
-            let file = folder.join(file);
-            environment.extend(variables("compose_file", &file.to_string_lossy(), run, problems));
+            let path = folder.join(&file.path);
+            if file.presence == Presence::Optional && is_absent(&path, run) {
+                continue;
+            }
+            environment.extend(variables("compose_file", &path.to_string_lossy(), run, problems));
         }
         environment.append(&mut service.environment);
         service.environment = environment;
@@ -272,12 +272,30 @@ fn variables(input: &str, file: &str, run: &Run, problems: &mut Problems) -> BTr
     problems.check(input, read.map_err(|error| format!("{file}: {error}"))).unwrap_or_default()
 }
 
+/// Whether the workspace definitely has no such file.
+fn is_absent(path: &Path, run: &Run) -> bool {
+    let missing = |path| std::fs::metadata(path).is_err_and(|error| error.kind() == std::io::ErrorKind::NotFound);
+    within(path).is_some_and(|path| missing(run.workspace().join(path)))
+}
+
+/// A path without `..`, when it does not lead out of the workspace.
+fn within(path: &Path) -> Option<PathBuf> {
+    let mut inside = PathBuf::new();
+    for part in path.components() {
+        match part {
+            Component::Normal(name) => inside.push(name),
+            Component::CurDir => {}
+            Component::ParentDir => inside.pop().then_some(())?,
+            Component::RootDir | Component::Prefix(_) => return Some(path.to_owned()),
+        }
+    }
+    Some(inside)
+}
+
 /// A file of the workspace. The message fits behind the input's name.
 fn text_of(file: &str, run: &Run) -> Result<String, String> {
-    let path = Path::new(file);
-    if path.components().any(|part| part == Component::ParentDir) {
-        return Err(format!("names '{file}', which leads out of the workspace"));
-    }
+    let path = within(Path::new(file));
+    let path = path.ok_or_else(|| format!("names '{file}', which leads out of the workspace"))?;
     let path = run.workspace().join(path);
     let unreadable = |error: std::io::Error| format!("names '{file}', which cannot be read: {error}");
     let length = std::fs::metadata(&path).map_err(unreadable)?.len();

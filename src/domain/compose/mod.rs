@@ -3,16 +3,24 @@
 //! Names and meanings are those of the Compose specification. Whatever is not in the subset is an error that names the
 //! key and its line: a key that is ignored would be a lie about what runs.
 
+mod error;
+mod file;
 mod order;
 mod read;
+mod service;
+mod shape;
+#[cfg(test)]
+mod tests;
 mod text;
 
 use std::collections::BTreeMap;
 
 use serde::Serialize;
 
+pub use error::ComposeError;
 pub use order::{OrderError, start_order};
-pub use read::{ComposeError, read};
+pub use read::read;
+use text::duration;
 pub use text::{EnvFileError, interpolate, read_env_file};
 
 use super::container::{HealthCheck, Port};
@@ -46,7 +54,7 @@ pub struct Service {
     /// Environment variables; those of `env_file` are read by whoever may read files.
     pub environment: BTreeMap<String, String>,
     /// Files with further variables, weaker than `environment`, the later ones stronger.
-    pub env_files: Vec<String>,
+    pub env_files: Vec<EnvFile>,
     /// Ports.
     pub ports: Vec<Port>,
     /// Replaces the image's command.
@@ -63,7 +71,26 @@ pub struct Service {
     pub networks: BTreeMap<String, Vec<String>>,
 }
 
-/// A named volume in a service.
+/// A file of variables.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct EnvFile {
+    /// Relative to the compose file.
+    pub path: String,
+    /// What it means when it is not there.
+    pub presence: Presence,
+}
+
+/// What it means when a file is not there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Presence {
+    /// An error.
+    Required,
+    /// Nothing.
+    Optional,
+}
+
+/// A volume in a service.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct VolumeUse {
     /// The volume.
@@ -72,6 +99,8 @@ pub struct VolumeUse {
     pub target: String,
     /// Whether the container may only read it.
     pub read_only: bool,
+    /// Whether the file gives it no name: nobody else can use it.
+    pub is_anonymous: bool,
 }
 
 /// What must be so of a service before another one starts.

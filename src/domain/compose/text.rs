@@ -1,8 +1,10 @@
 //! Purpose: variables in a compose file, and files of variables.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
-/// Fills `${NAME}`, `$NAME`, `${NAME:-default}`, `${NAME-default}` and `${NAME:?message}` in; `$$` is a dollar sign
+/// Fills `$NAME` and `${NAME}` in, with `:-default`, `:+replacement` and `:?message` behind the name, or the same without
+/// the colon, for which an empty variable is a set one; what stands there is filled in, too. `$$` is a dollar sign
 /// (Compose specification, "interpolation").
 ///
 /// # Errors
@@ -17,7 +19,8 @@ pub fn interpolate(text: &str, lookup: &dyn Fn(&str) -> Option<String>) -> Resul
             filled.push('$');
             rest = after;
         } else if let Some(after) = rest.strip_prefix('{') {
-            let (inside, after) = after.split_once('}').ok_or_else(|| format!("'{text}' has ${{ without its end"))?;
+            let end = closing(after).ok_or_else(|| format!("'{text}' has ${{ without its end"))?;
+            let (inside, after) = (&after[..end], &after[end + 1..]);
             filled.push_str(&braced(inside, lookup)?);
             rest = after;
         } else {
@@ -50,20 +53,65 @@ fn braced(inside: &str, lookup: &dyn Fn(&str) -> Option<String>) -> Result<Strin
         return Err(format!("'${{{inside}}}' names no variable"));
     }
     let value = lookup(name);
-    let given = value.clone().filter(|value| !value.is_empty());
-    if let Some(default) = operator.strip_prefix(":-") {
-        return Ok(given.unwrap_or_else(|| default.to_owned()));
-    }
-    if let Some(default) = operator.strip_prefix('-') {
-        return Ok(value.unwrap_or_else(|| default.to_owned()));
-    }
-    if let Some(message) = operator.strip_prefix(":?") {
-        return given.ok_or_else(|| format!("the variable {name} is not set: {message}"));
-    }
-    match operator {
-        "" => set(name, lookup),
+    let (value, rest) = match operator.strip_prefix(':') {
+        Some(rest) => (value.filter(|value| !value.is_empty()), rest),
+        None => (value, operator),
+    };
+    let mut after = rest.chars();
+    match after.next() {
+        None if operator.is_empty() => set(name, lookup),
+        Some('-') => value.map_or_else(|| interpolate(after.as_str(), lookup), Ok),
+        Some('+') => value.map_or_else(|| Ok(String::new()), |_| interpolate(after.as_str(), lookup)),
+        Some('?') => value.ok_or_else(|| match after.as_str() {
+            "" => format!("the variable {name} is not set"),
+            message => format!("the variable {name} is not set: {message}"),
+        }),
         _ => Err(format!("'${{{inside}}}' is a form that is not supported; use ${{{name}}} or ${{{name}:-default}}")),
     }
+}
+
+/// Where the brace ends that was opened before this text.
+fn closing(text: &str) -> Option<usize> {
+    let mut open = 1_usize;
+    let mut before = ' ';
+    for (index, c) in text.char_indices() {
+        match c {
+            '{' if before == '$' => open += 1,
+            '}' => open -= 1,
+            _ => {}
+        }
+        if open == 0 {
+            return Some(index);
+        }
+        before = c;
+    }
+    None
+}
+
+/// `1h30m`, `90s`, `500ms` (Compose specification, "specifying durations").
+pub(super) fn duration(text: &str) -> Option<Duration> {
+    let mut rest = text.trim();
+    let mut all = Duration::ZERO;
+    if rest.is_empty() {
+        return None;
+    }
+    while !rest.is_empty() {
+        let digits = rest.find(|c: char| !c.is_ascii_digit())?;
+        let number: u64 = rest[..digits].parse().ok()?;
+        let unit = &rest[digits..];
+        let end = unit.find(|c: char| c.is_ascii_digit()).unwrap_or(unit.len());
+        let one = match &unit[..end] {
+            "us" => Duration::from_micros(number),
+            "ms" => Duration::from_millis(number),
+            "s" => Duration::from_secs(number),
+            "m" => Duration::from_secs(number.checked_mul(60)?),
+            "h" => Duration::from_secs(number.checked_mul(3600)?),
+            _ => return None,
+        };
+        all = all.checked_add(one)?;
+        rest = &unit[end..];
+    }
+    Some(all)
 }
 
 /// A line of a file of variables cannot be read.
@@ -138,10 +186,13 @@ mod tests {
             ("$A-${A}", "one-one"),
             ("${B:-two}${EMPTY:-three}${EMPTY-four}", "twothree"),
             ("$$A costs 5$$", "$A costs 5$"),
+            ("${A+x}${B+x}${EMPTY+y}${EMPTY:+z}", "xy"),
+            ("${B:-${A}${C:-two}}!", "onetwo!"),
+            ("${A?needed}${EMPTY?needed}", "one"),
         ] {
             assert_eq!(interpolate(text, &world).unwrap(), expected, "{text}");
         }
-        for wrong in ["$B", "${B}", "${A", "${}", "$1", "a $", "${EMPTY:?needed}", "${A:+x}"] {
+        for wrong in ["$B", "${B}", "${A", "${}", "$1", "a $", "${EMPTY:?needed}", "${B?}", "${A:}", "${A%x}", "${B:-${C}}"] {
             assert!(interpolate(wrong, &world).is_err(), "{wrong}");
         }
     }

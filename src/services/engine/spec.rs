@@ -236,7 +236,7 @@ fn health(check: &HealthCheck) -> HealthConfig {
         timeout: nanoseconds(check.timeout),
         retries: check.retries.map(i64::from),
         start_period: nanoseconds(check.start_period),
-        ..HealthConfig::default()
+        start_interval: nanoseconds(check.start_interval),
     }
 }
 
