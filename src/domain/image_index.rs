@@ -82,6 +82,32 @@ pub fn assemble(descriptors: &[Value], annotations: &[(String, String)]) -> Resu
     Ok(Index { media_type, body, platforms, attestations: attestations.len() })
 }
 
+/// The digest of an index's image for a platform; `linux/arm64` is every variant of it. Without a wish it is the only
+/// image, else the one for `linux/amd64`.
+///
+/// # Errors
+/// The platforms that there are.
+pub fn image_for(index: &Value, wish: Option<&str>) -> Result<String, Vec<String>> {
+    let all = index["manifests"].as_array().into_iter().flatten();
+    let images: Vec<(String, &str)> = all
+        .filter(|descriptor| !is_attestation(descriptor))
+        .filter_map(|descriptor| Some((platform_of(descriptor), descriptor["digest"].as_str()?)))
+        .collect();
+    if let ([(_, only)], None) = (images.as_slice(), wish) {
+        return Ok((*only).to_owned());
+    }
+    let wish = wish.unwrap_or("linux/amd64");
+    let is_it = |platform: &str| platform == wish || platform.strip_prefix(wish).is_some_and(|rest| rest.starts_with('/'));
+    let found = images.iter().find(|(platform, _)| is_it(platform)).map(|(_, digest)| (*digest).to_owned());
+    found.ok_or_else(|| images.into_iter().map(|(platform, _)| platform).collect())
+}
+
+/// Whether a manifest is an index.
+#[must_use]
+pub fn is_index(manifest: &Value) -> bool {
+    manifest["manifests"].is_array()
+}
+
 fn is_attestation(descriptor: &Value) -> bool {
     descriptor["annotations"].get(ATTESTATION).is_some()
 }
@@ -104,6 +130,25 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    #[test]
+    fn one_image_of_an_index_is_chosen() {
+        let image = |platform: &str, digest: &str| {
+            let mut parts = platform.split('/');
+            let platform = json!({ "os": parts.next(), "architecture": parts.next(), "variant": parts.next() });
+            json!({ "digest": digest, "platform": platform })
+        };
+        let attestation = json!({ "digest": "sha256:x", "annotations": { ATTESTATION: "attestation-manifest" },
+            "platform": { "os": "unknown", "architecture": "unknown" } });
+        let both = json!({ "manifests": [image("linux/arm64/v8", "sha256:a"), image("linux/amd64", "sha256:b"), attestation] });
+        assert!(is_index(&both));
+        assert_eq!(image_for(&both, None).unwrap(), "sha256:b");
+        assert_eq!(image_for(&both, Some("linux/arm64")).unwrap(), "sha256:a");
+        assert_eq!(image_for(&both, Some("linux/arm")).unwrap_err(), ["linux/arm64/v8", "linux/amd64"]);
+        let one = json!({ "manifests": [image("linux/arm64", "sha256:a"), attestation] });
+        assert_eq!(image_for(&one, None).unwrap(), "sha256:a");
+        assert!(image_for(&one, Some("linux/amd64")).is_err());
+    }
 
     const DOCKER_IMAGE: &str = "application/vnd.docker.distribution.manifest.v2+json";
     const OCI_IMAGE: &str = "application/vnd.oci.image.manifest.v1+json";

@@ -112,6 +112,42 @@ fn what_is_no_result_is_never_clean() {
     }
 }
 
+/// The image for `linux/arm64` has a finding, the other one has none.
+fn an_index(statuses: &[&str]) -> World {
+    let world = World::start_blocking();
+    {
+        let mut state = world.state();
+        let digest = state.images.index("web:v1");
+        let index: Value = serde_json::from_str(&state.images.repositories["web"].manifests[&digest].text).unwrap();
+        for image in index["manifests"].as_array().unwrap() {
+            let findings = match image["platform"]["architecture"].as_str() {
+                Some("arm64") => vec![finding("CVE-2026-1", "CRITICAL")],
+                _ => Vec::new(),
+            };
+            state.scans.insert(format!("web:{}", image["digest"].as_str().unwrap()), complete(findings));
+        }
+        let statuses = statuses.iter().map(|status| (*status).to_owned()).collect();
+        state.scans.insert("web:v1".into(), Scan { statuses, ..Scan::default() });
+    }
+    world.explain_writes();
+    world
+}
+
+#[test]
+fn of_an_index_the_image_for_a_platform_is_scanned() {
+    // Basic scanning knows nothing of an index; enhanced scanning says that it is none of its business.
+    for statuses in [&[][..], &["UNSUPPORTED_IMAGE"]] {
+        let world = an_index(statuses);
+        let outcome = done(scan(&world));
+        assert!(outcome.raw.contains("is an index; its image sha256:"), "{}", outcome.raw);
+        let outcome = failing(scan(&world).input("platform", "linux/arm64"), 3, "findings");
+        assert_eq!(outcome.output("critical"), "1");
+        let outcome = failing(scan(&world).input("platform", "windows/amd64"), 1, "scan-unsupported");
+        assert!(error(&outcome).contains("only for linux/amd64, linux/arm64"), "{}", error(&outcome));
+        world.finish();
+    }
+}
+
 #[test]
 fn a_scan_that_does_not_end_runs_out_of_time() {
     let world = world(Scan { statuses: vec!["IN_PROGRESS".into()], ..Scan::default() });

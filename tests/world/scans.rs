@@ -64,6 +64,12 @@ pub fn handle(state: &mut State, operation: &str, body: &Value) -> Answer {
         return Err(AwsError::new("ImageNotFoundException", format!("The image with imageId {tag} does not exist")));
     }
     let key = format!("{name}:{tag}");
+    let found = repository.tags.get(&tag).map_or(tag.as_str(), String::as_str);
+    let is_index = repository.find(found).is_some_and(|(_, manifest)| manifest.media_type == super::images::INDEX);
+    // Of an index ECR knows nothing, and takes no wish (ECR user guide, "Image scanning").
+    if is_index && operation == "StartImageScan" {
+        return Err(AwsError::new("UnsupportedImageTypeException", "The image is of a type that cannot be scanned"));
+    }
     if operation == "StartImageScan" {
         return start(state, &key);
     }

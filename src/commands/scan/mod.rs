@@ -33,6 +33,9 @@ pub const SCANNER_IMAGE: &str =
 pub struct Inputs {
     /// The image, by reference.
     pub image: Option<String>,
+    /// Of an image for several platforms the one that is scanned, such as `linux/arm64`. Default: `linux/amd64`, or the only
+    /// one that there is.
+    pub platform: Option<String>,
     /// Who scans: `trivy` in a tool container, or `ecr`, which scans what lies in ECR. Default: trivy.
     pub provider: Option<Scanner>,
     /// Severities that stop an image. Default: `CRITICAL,HIGH`.

@@ -64,6 +64,7 @@ pub(super) async fn scan(settings: &Settings, run: &Run) -> Result<Scanned, Fail
                 tool.environment.insert("TRIVY_USERNAME".into(), login.username);
                 tool.secrets.insert("TRIVY_PASSWORD".into(), login.password);
             }
+            tool.command.extend(settings.platform.iter().map(|platform| format!("--platform={platform}")));
             tool.command.push(settings.image.to_string());
         }
     }

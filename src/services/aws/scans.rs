@@ -17,6 +17,14 @@ pub struct ScanSubject {
 }
 
 impl ScanSubject {
+    /// Another manifest of the same repository.
+    #[must_use]
+    pub fn by_digest(&self, digest: &str) -> Self {
+        let mut body = self.body.clone();
+        body["imageId"] = json!({ "imageDigest": digest });
+        Self { region: self.region.clone(), object: format!("{} ({digest})", self.object), body }
+    }
+
     /// The image of a reference; account and region are those of its host, else the session's own.
     #[must_use]
     pub fn of(image: &ImageRef) -> Self {
@@ -65,6 +73,21 @@ impl Session {
     /// does it by itself, refusals and transport errors.
     pub async fn start_image_scan(&self, subject: &ScanSubject) -> Result<(), AwsError> {
         self.scan_call(subject, "StartImageScan", &subject.body).await.map(drop)
+    }
+
+    /// The manifest; nothing when ECR has none of that name.
+    ///
+    /// # Errors
+    /// Refusals and transport errors.
+    pub async fn scanned_manifest(&self, subject: &ScanSubject) -> Result<Option<Value>, AwsError> {
+        let mut body = subject.body.clone();
+        body["imageIds"] = json!([body["imageId"].take()]);
+        if let Some(fields) = body.as_object_mut() {
+            fields.remove("imageId");
+        }
+        let answer = self.scan_call(subject, "BatchGetImage", &body).await?;
+        let text = answer["images"][0]["imageManifest"].as_str();
+        Ok(text.and_then(|text| serde_json::from_str(text).ok()))
     }
 
     async fn scan_call(&self, subject: &ScanSubject, operation: &'static str, body: &Value) -> Result<Value, AwsError> {
