@@ -213,3 +213,34 @@ fn inputs_that_do_not_go_together_are_named_at_once() {
     failing(both, 2, "invalid-input");
     world.finish();
 }
+
+/// A run that hangs is left by a step that is killed once it knows of it, or as soon as it is started.
+#[test]
+fn a_killed_step_s_run_is_taken_back_by_the_post_stage() {
+    for tells in [true, false] {
+        let world = companion(|actions| {
+            endless(actions);
+            if !tells {
+                actions.telling = Telling::Ignores;
+            }
+        });
+        let inputs = ("dispatch_inputs", "tag={tag}\nnonce={nonce}");
+        let mut running = by_workflow(&world).inputs(&[inputs]).start();
+        while world.take_writes().is_empty() {
+            assert!(!running.has_ended(), "it ended before the dispatch");
+            std::thread::yield_now();
+        }
+        if tells {
+            running.wait_for_log("Run 9000000001 of");
+        }
+        running.signal("KILL");
+        let outcome = running.wait();
+        assert_eq!(outcome.code, None, "{}", outcome.report());
+        let state: Vec<&str> = outcome.state.iter().map(|(name, _)| name.as_str()).collect();
+        assert!(state.contains(&"dispatched") && !format!("{:?}", outcome.state).contains(TOLD), "{state:?}");
+        let post = outcome.post().run();
+        assert_eq!(post.code, Some(0), "{}", post.report());
+        assert_eq!(world.take_writes(), [format!("github cancel run {COMPANION} 9000000001")], "{}", post.report());
+        world.finish();
+    }
+}

@@ -188,6 +188,10 @@ impl Command for ChooseImage {
         run.summary.section(report::built(start, outputs, built.is_ok()));
         built.map(|()| Verdict::Success("built"))
     }
+
+    async fn post(run: &Run) -> Result<(), Failure> {
+        dispatch::take_back_later(run).await
+    }
 }
 
 /// Goes down the ladder; with the strategy `dispatch` also decides what is to be started.
