@@ -21,10 +21,10 @@ mod rollout;
 mod straight;
 #[path = "deploy/table.rs"]
 mod table;
-#[path = "deploy/unanswered.rs"]
-mod unanswered;
 #[path = "deploy/tidy.rs"]
 mod tidy;
+#[path = "deploy/unanswered.rs"]
+mod unanswered;
 #[path = "deploy/wrong.rs"]
 mod wrong;
 

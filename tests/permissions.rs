@@ -99,7 +99,9 @@ fn scope(method: &str, path: &str) -> Option<(&'static str, Access)> {
         ["repos", _, _, "pulls" | "issues", ..] | ["repos", _, _, "commits", _, "pulls"] => "pull-requests",
         ["repos", _, _, "statuses", ..] | ["repos", _, _, "commits", _, "status" | "statuses"] => "statuses",
         ["repos", _, _, "dispatches"] => "contents",
-        ["repos", _, _, "git" | "activity" | "commits" | "branches" | "contents" | "tarball" | "compare", ..] => "contents",
+        ["repos", _, _, "git" | "activity" | "commits" | "branches" | "contents" | "tarball" | "compare", ..] => {
+            "contents"
+        }
         _ => panic!("which permission does {method} {path} need?"),
     };
     Some((scope, access))
@@ -263,7 +265,8 @@ fn behind_a_load_balancer(world: &World, tag: &str) {
 fn watched_by_an_alarm(world: &World, tag: &str) {
     let mut state = world.state();
     let settings = &mut state.ecs.find("prod", "web").settings;
-    settings["deploymentConfiguration"]["alarms"] = json!({ "enable": true, "rollback": true, "alarmNames": ["errors"] });
+    settings["deploymentConfiguration"]["alarms"] =
+        json!({ "enable": true, "rollback": true, "alarmNames": ["errors"] });
     state.alarms.0.insert("errors".into(), "Threshold Crossed".into());
     state.ecs.script("web", &format!("{HOST}/web:{tag}"), Script::alarm("errors"));
 }
@@ -296,7 +299,8 @@ fn rollback_does_what_the_table_says() {
     let under_way = |world: &World| {
         world.state().ecs.script("web", &format!("{HOST}/web:bad"), Script::never_stable());
         let deploy = Landfall::new("deploy").envs(world.aws_env());
-        let inputs = [("cluster", "prod"), ("service", "web"), ("image", &format!("{HOST}/web:bad")), ("wait", "false")];
+        let inputs =
+            [("cluster", "prod"), ("service", "web"), ("image", &format!("{HOST}/web:bad")), ("wait", "false")];
         deploy.inputs(&inputs).run().succeeded();
         world.state().requests.clear();
     };
@@ -373,10 +377,14 @@ fn metrics_does_what_the_table_says() {
 /// A command that joins the house brings its scenarios along.
 #[test]
 fn every_command_is_held() {
-    let sources = [include_str!("permissions.rs"), include_str!("permissions/images.rs"), include_str!("permissions/talk.rs")];
+    let sources =
+        [include_str!("permissions.rs"), include_str!("permissions/images.rs"), include_str!("permissions/talk.rs")];
     let sources = sources.concat();
-    let held = |name: &str| sources.contains(&format!("hold(\"{name}\"")) || sources.contains(&format!("hold(\n        \"{name}\""));
-    let left: Vec<&str> = landfall::commands::all().iter().map(|command| command.name).filter(|name| !held(name)).collect();
+    let held = |name: &str| {
+        sources.contains(&format!("hold(\"{name}\"")) || sources.contains(&format!("hold(\n        \"{name}\""))
+    };
+    let left: Vec<&str> =
+        landfall::commands::all().iter().map(|command| command.name).filter(|name| !held(name)).collect();
     // They speak to a webhook, to Tailscale; the comment of a Terraform plan is `tests/terraform.rs`'s.
     assert_eq!(left, ["notify", "tailscale", "terraform"]);
 }

@@ -97,7 +97,8 @@ pub fn image_for(index: &Value, wish: Option<&str>) -> Result<String, Vec<String
         return Ok((*only).to_owned());
     }
     let wish = wish.unwrap_or("linux/amd64");
-    let is_it = |platform: &str| platform == wish || platform.strip_prefix(wish).is_some_and(|rest| rest.starts_with('/'));
+    let is_it =
+        |platform: &str| platform == wish || platform.strip_prefix(wish).is_some_and(|rest| rest.starts_with('/'));
     let found = images.iter().find(|(platform, _)| is_it(platform)).map(|(_, digest)| (*digest).to_owned());
     found.ok_or_else(|| images.into_iter().map(|(platform, _)| platform).collect())
 }

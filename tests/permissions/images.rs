@@ -6,10 +6,10 @@ use serde_json::json;
 
 use super::engine::{base, unique, variable};
 use super::support::{Landfall, SHA};
+use super::world::World;
 use super::world::github::TOKEN;
 use super::world::http::Door;
 use super::world::scans::Scan;
-use super::world::World;
 use super::{HOST, Registry, Scenario, hold};
 
 /// The base image, which has a shell.

@@ -3,8 +3,8 @@
 use serde_json::{Value, json};
 
 use super::support::{Landfall, SHA};
-use super::world::github::{Pull, TOKEN};
 use super::world::World;
+use super::world::github::{Pull, TOKEN};
 use super::{Scenario, hold};
 
 /// A world with pull request 7 of this repository; gives its head.

@@ -40,11 +40,16 @@ pub(super) fn check(scope: &Scope, run: &Run) -> Vec<Finding> {
 
 /// What a tag names can be changed by whoever owns it, and runs with the credentials of the job.
 fn unpinned(image: &str) -> Finding {
-    Finding::new("workflows", image, State::Warning, "is a tag: its owner decides what runs, with this job's credentials")
-        .with_fix(format!(
-            "Set `terraform_image: {image}@sha256:…`; `docker buildx imagetools inspect {image}` shows the digest."
-        ))
-        .for_commands(["terraform"])
+    Finding::new(
+        "workflows",
+        image,
+        State::Warning,
+        "is a tag: its owner decides what runs, with this job's credentials",
+    )
+    .with_fix(format!(
+        "Set `terraform_image: {image}@sha256:…`; `docker buildx imagetools inspect {image}` shows the digest."
+    ))
+    .for_commands(["terraform"])
 }
 
 fn of_environment(environment: &str, scope: &Scope, run: &Run) -> Vec<Finding> {

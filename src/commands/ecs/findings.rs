@@ -1,8 +1,8 @@
 //! Purpose: what is wrong before anything is touched, collected and reported at once.
 
 use crate::domain::task_definition::TaskDefinitionError;
-use crate::services::with_causes;
 use crate::runner::{Failure, Kind, Problems};
+use crate::services::with_causes;
 
 /// One thing that is wrong, with what a report of it alone would say.
 pub(crate) struct Finding {

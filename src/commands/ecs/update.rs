@@ -123,10 +123,15 @@ impl<'a> Work<'a> {
             _ => {
                 self.run.log.info(match &now {
                     Some(_) => format!("the update of service {name} was not answered, and took effect"),
-                    None => format!("the update of service {name} was not answered, and ECS does not say what came of it"),
+                    None => {
+                        format!("the update of service {name} was not answered, and ECS does not say what came of it")
+                    }
                 });
                 let target = self.target(service, wanted.to_owned(), now.as_ref());
-                Updated::Touched(target, error.map_or_else(Trouble::cancelled, |error| Trouble::of_failure(error.into())))
+                Updated::Touched(
+                    target,
+                    error.map_or_else(Trouble::cancelled, |error| Trouble::of_failure(error.into())),
+                )
             }
         }
     }

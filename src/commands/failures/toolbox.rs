@@ -13,7 +13,8 @@ impl From<ToolError> for Failure {
         let failure = match &error {
             ToolError::Cancelled => return Self::cancelled(),
             ToolError::Interrupted => {
-                return Self::cancelled().hint("The tool was interrupted and has ended by itself, so that its lock is free.");
+                return Self::cancelled()
+                    .hint("The tool was interrupted and has ended by itself, so that its lock is free.");
             }
             ToolError::StillEnding => {
                 return Self::cancelled()

@@ -91,7 +91,8 @@ impl Start {
 pub(super) async fn build(start: &Start, run: &Run, outputs: &mut Outputs) -> Result<(), Failure> {
     let github = Clients::new(run).github_with(start.token.clone())?;
     let repository = run.unless_cancelled(github.repository(&start.companion)).await??;
-    let mut watch = Watch { start, run, github, repository, found: None, since: run.clock.now() - SKEW, jobs: Vec::new() };
+    let mut watch =
+        Watch { start, run, github, repository, found: None, since: run.clock.now() - SKEW, jobs: Vec::new() };
     let group = run.log.group(format!("Start: {}", start.what()));
     // Before anything is started: the post step takes it back even after a crash.
     watch.leave()?;
@@ -332,8 +333,13 @@ impl Watch<'_> {
     fn leave(&self) -> Result<(), Failure> {
         let begun = serde_json::to_string(&self.begun()).unwrap_or_default();
         self.run.state.save(STATE, &begun).map_err(|source| {
-            Failure::new(Kind::Work, "state-unwritable", "State not saved", "the clean-up of this step cannot be prepared")
-                .caused_by(source)
+            Failure::new(
+                Kind::Work,
+                "state-unwritable",
+                "State not saved",
+                "the clean-up of this step cannot be prepared",
+            )
+            .caused_by(source)
         })
     }
 

@@ -7,8 +7,8 @@ use super::history::{self, History, Listed};
 use super::inputs::Inputs;
 use super::target::To;
 use crate::commands::ecs::{
-    self, Concurrency, DefinitionPlan, DefinitionStep, Finding, Findings, Next, Observed, Purpose, ServicePlan,
-    Turn, after, given, is_on, observe_all, preflight, service_plan, short,
+    self, Concurrency, DefinitionPlan, DefinitionStep, Finding, Findings, Next, Observed, Purpose, ServicePlan, Turn,
+    after, given, is_on, observe_all, preflight, service_plan, short,
 };
 use crate::commands::run::Run;
 use crate::contract::values::Count;

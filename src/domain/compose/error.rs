@@ -96,12 +96,7 @@ fn line_of(text: &str, path: &str) -> Option<usize> {
 }
 
 /// Of the keys that stand on lines below `parent` the longest that begins the path: where, how far in, and what is left.
-fn child<'a>(
-    lines: &[&str],
-    at: usize,
-    parent: Option<usize>,
-    path: &'a str,
-) -> Option<(usize, usize, &'a str)> {
+fn child<'a>(lines: &[&str], at: usize, parent: Option<usize>, path: &'a str) -> Option<(usize, usize, &'a str)> {
     let (mut level, mut best) = (None, None::<(usize, usize, &str)>);
     for (index, line) in lines.iter().enumerate().skip(at) {
         let trimmed = line.trim_start();

@@ -55,7 +55,16 @@ pub(super) struct ServiceFile {
 }
 
 merge!(ServiceFile {
-    image, environment, env_file, ports, command, entrypoint, depends_on, healthcheck, volumes, networks,
+    image,
+    environment,
+    env_file,
+    ports,
+    command,
+    entrypoint,
+    depends_on,
+    healthcheck,
+    volumes,
+    networks,
 });
 
 #[derive(Default, Deserialize)]

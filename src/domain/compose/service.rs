@@ -106,10 +106,8 @@ impl Reader<'_> {
             if file.required == Some(false) { Presence::Optional } else { Presence::Required }
         };
         Ok(EnvFile {
-            path: file.either(
-                |path| self.text("env_file", path),
-                |file| self.needed("env_file.path", file.path.as_ref()),
-            )?,
+            path: file
+                .either(|path| self.text("env_file", path), |file| self.needed("env_file.path", file.path.as_ref()))?,
             presence: file.either(|_| Presence::Required, presence),
         })
     }
@@ -268,7 +266,8 @@ impl Reader<'_> {
 }
 
 /// Why there is nothing but volumes.
-const ONLY_NAMED: &str = "only volumes are supported, because the engine may not see the workspace: put files into the image";
+const ONLY_NAMED: &str =
+    "only volumes are supported, because the engine may not see the workspace: put files into the image";
 
 fn networks(given: Option<&Listed<Option<Keys<NetworkUse>>>>) -> BTreeMap<String, Vec<String>> {
     match given {

@@ -3,20 +3,20 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-    use super::*;
+use super::*;
 use crate::domain::container::{HealthTest, Port, Protocol};
 
-    fn world(name: &str) -> Option<String> {
-        (name == "TAG").then(|| "v7".to_owned())
-    }
+fn world(name: &str) -> Option<String> {
+    (name == "TAG").then(|| "v7".to_owned())
+}
 
-    fn project(text: &str) -> Result<Project, String> {
-        read(text, &BTreeMap::new(), &world).map_err(|error| error.to_string())
-    }
+fn project(text: &str) -> Result<Project, String> {
+    read(text, &BTreeMap::new(), &world).map_err(|error| error.to_string())
+}
 
-    #[test]
-    fn reads_the_subset() {
-        let text = r#"
+#[test]
+fn reads_the_subset() {
+    let text = r#"
 services:
   web:
     image: "acme/web:${TAG}"
@@ -38,82 +38,79 @@ services:
 volumes: { data: }
 networks: { front: }
 "#;
-        let project = project(text).unwrap();
-        let web = &project.services["web"];
-        assert_eq!(web.image, "acme/web:v7");
-        assert_eq!(web.environment["B"], "x$y");
-        assert_eq!(web.command.as_deref().unwrap(), ["serve", "--name", "a b"]);
-        assert_eq!(web.depends_on["migrate"], Condition::Completed);
-        assert_eq!(web.networks["front"], ["www"]);
-        let db = &project.services["db"];
-        assert_eq!((db.environment["POSTGRES_PASSWORD"].as_str(), db.environment["TAG"].as_str()), ("a=b", "v7"));
-        assert_eq!(db.health.as_ref().unwrap().interval, Some(Duration::from_secs(90)));
-        assert!(project.is_to_complete("migrate") && !project.is_to_complete("db"));
-    }
+    let project = project(text).unwrap();
+    let web = &project.services["web"];
+    assert_eq!(web.image, "acme/web:v7");
+    assert_eq!(web.environment["B"], "x$y");
+    assert_eq!(web.command.as_deref().unwrap(), ["serve", "--name", "a b"]);
+    assert_eq!(web.depends_on["migrate"], Condition::Completed);
+    assert_eq!(web.networks["front"], ["www"]);
+    let db = &project.services["db"];
+    assert_eq!((db.environment["POSTGRES_PASSWORD"].as_str(), db.environment["TAG"].as_str()), ("a=b", "v7"));
+    assert_eq!(db.health.as_ref().unwrap().interval, Some(Duration::from_secs(90)));
+    assert!(project.is_to_complete("migrate") && !project.is_to_complete("db"));
+}
 
+#[test]
+fn what_is_not_in_the_subset_is_named_with_its_line() {
+    for (text, expected) in [
+        ("services:\n  web:\n    image: a\n    build: .\n", "line 4: services.web: the key 'build' is not supported"),
+        ("services:\n  web:\n    image: a\n    deploy: {}\n", "line 4: services.web: the key 'deploy'"),
+        ("services: {}\nsecrets: {}\n", "line 2: the key 'secrets' is not supported"),
+        (
+            "services:\n  web:\n    image: a\n    volumes: ['./src:/src']\n",
+            "services.web.volumes: './src:/src' mounts a path",
+        ),
+        (
+            "services:\n  web:\n    image: a\n    volumes: ['data:/src']\n",
+            "services.web.volumes: names the volume 'data'",
+        ),
+        ("services:\n  web: {}\n", "services.web.image: is required"),
+        ("services:\n  web: { image: '${NOPE}' }\n", "services.web.image: the variable NOPE is not set"),
+        ("services:\n  web: { image: a, depends_on: [db] }\n", "services.web.depends_on names 'db'"),
+        (
+            "services:\n  web: { image: a, depends_on: { web: { condition: x } } }\n",
+            "services.web.depends_on: 'x' is no condition",
+        ),
+        ("services: [", "line "),
+    ] {
+        let error = project(text).unwrap_err();
+        assert!(error.contains(expected), "{error}");
+    }
+}
+
+#[test]
+fn the_shipped_example_is_within_the_subset() {
+    let project = project(include_str!("../../../examples/build-once/test/compose.yml")).unwrap();
+    assert_eq!(start_order(&project.services).unwrap(), ["db", "migrate", "app"]);
+    assert!(project.is_to_complete("migrate"));
+}
+
+#[test]
+fn images_can_be_replaced() {
+    let images = |name: &str| BTreeMap::from([(name.to_owned(), "acme/web:pr-1".to_owned())]);
+    let text = "services:\n  web: { image: acme/web }\n";
+    assert_eq!(read(text, &images("web"), &world).unwrap().services["web"].image, "acme/web:pr-1");
+    let error = read(text, &images("wep"), &world).unwrap_err().to_string();
+    assert_eq!(error, "images: names 'wep', which is no service; there are web");
+}
+
+#[test]
+fn durations() {
+    assert_eq!(duration("1h1m1s1ms"), Some(Duration::from_millis(3_661_001)));
+    for wrong in ["", "5", "5d", "s", "-1s", "1s2"] {
+        assert_eq!(duration(wrong), None, "{wrong}");
+    }
+}
+
+proptest::proptest! {
     #[test]
-    fn what_is_not_in_the_subset_is_named_with_its_line() {
-        for (text, expected) in [
-            (
-                "services:\n  web:\n    image: a\n    build: .\n",
-                "line 4: services.web: the key 'build' is not supported",
-            ),
-            ("services:\n  web:\n    image: a\n    deploy: {}\n", "line 4: services.web: the key 'deploy'"),
-            ("services: {}\nsecrets: {}\n", "line 2: the key 'secrets' is not supported"),
-            (
-                "services:\n  web:\n    image: a\n    volumes: ['./src:/src']\n",
-                "services.web.volumes: './src:/src' mounts a path",
-            ),
-            (
-                "services:\n  web:\n    image: a\n    volumes: ['data:/src']\n",
-                "services.web.volumes: names the volume 'data'",
-            ),
-            ("services:\n  web: {}\n", "services.web.image: is required"),
-            ("services:\n  web: { image: '${NOPE}' }\n", "services.web.image: the variable NOPE is not set"),
-            ("services:\n  web: { image: a, depends_on: [db] }\n", "services.web.depends_on names 'db'"),
-            (
-                "services:\n  web: { image: a, depends_on: { web: { condition: x } } }\n",
-                "services.web.depends_on: 'x' is no condition",
-            ),
-            ("services: [", "line "),
-        ] {
-            let error = project(text).unwrap_err();
-            assert!(error.contains(expected), "{error}");
-        }
+    fn no_text_breaks_it(text in "[a-z:{}\\[\\]\n \"$-]{0,80}") {
+        let _ = project(&text);
+        let _ = project(&format!("services:\n  web:\n    image: a\n    {text}"));
+        let _ = duration(&text);
     }
-
-    #[test]
-    fn the_shipped_example_is_within_the_subset() {
-        let project = project(include_str!("../../../examples/build-once/test/compose.yml")).unwrap();
-        assert_eq!(start_order(&project.services).unwrap(), ["db", "migrate", "app"]);
-        assert!(project.is_to_complete("migrate"));
-    }
-
-    #[test]
-    fn images_can_be_replaced() {
-        let images = |name: &str| BTreeMap::from([(name.to_owned(), "acme/web:pr-1".to_owned())]);
-        let text = "services:\n  web: { image: acme/web }\n";
-        assert_eq!(read(text, &images("web"), &world).unwrap().services["web"].image, "acme/web:pr-1");
-        let error = read(text, &images("wep"), &world).unwrap_err().to_string();
-        assert_eq!(error, "images: names 'wep', which is no service; there are web");
-    }
-
-    #[test]
-    fn durations() {
-        assert_eq!(duration("1h1m1s1ms"), Some(Duration::from_millis(3_661_001)));
-        for wrong in ["", "5", "5d", "s", "-1s", "1s2"] {
-            assert_eq!(duration(wrong), None, "{wrong}");
-        }
-    }
-
-    proptest::proptest! {
-        #[test]
-        fn no_text_breaks_it(text in "[a-z:{}\\[\\]\n \"$-]{0,80}") {
-            let _ = project(&text);
-            let _ = project(&format!("services:\n  web:\n    image: a\n    {text}"));
-            let _ = duration(&text);
-        }
-    }
+}
 
 #[test]
 fn anchors_merge_keys_and_extensions_are_read() {
@@ -143,7 +140,11 @@ services:
     assert_eq!((web.image.as_str(), web.environment["LEVEL"].as_str()), ("acme/app", "debug"));
     assert_eq!(web.environment["MODE"], "test");
     let health = web.health.as_ref().unwrap();
-    assert_eq!((health.interval, health.retries), (Some(Duration::from_secs(2)), Some(3)), "the first map is the strongest");
+    assert_eq!(
+        (health.interval, health.retries),
+        (Some(Duration::from_secs(2)), Some(3)),
+        "the first map is the strongest"
+    );
     assert_eq!(health.start_period, Some(Duration::from_secs(10)));
     let worker = &project.services["worker"];
     assert_eq!(worker.environment["LEVEL"], "info");
@@ -201,10 +202,19 @@ fn what_cannot_be_used_is_named_with_line_and_remedy() {
         ("    restart: always\n", "line 4: services.web: the key 'restart'"),
         ("    ports:\n      - { target: 80, publish: 1 }\n", "line 5: services.web.ports[0]: the key 'publish'"),
         ("    ports:\n      - { published: 1 }\n", "line 4: services.web.ports.target: is required"),
-        ("    volumes:\n      - { type: bind, source: ., target: /a }\n", "line 4: services.web.volumes.type: is 'bind'; only"),
+        (
+            "    volumes:\n      - { type: bind, source: ., target: /a }\n",
+            "line 4: services.web.volumes.type: is 'bind'; only",
+        ),
         ("    volumes: [{ type: tmpfs, target: /a }]\n", "line 4: services.web.volumes.type: is 'tmpfs'; only"),
-        ("    environment: 5\n", "line 4: services.web.environment: invalid type: integer `5`, expected a list or a map"),
-        ("    healthcheck:\n      interval: soon\n", "line 5: services.web.healthcheck.interval: 'soon' is no duration"),
+        (
+            "    environment: 5\n",
+            "line 4: services.web.environment: invalid type: integer `5`, expected a list or a map",
+        ),
+        (
+            "    healthcheck:\n      interval: soon\n",
+            "line 5: services.web.healthcheck.interval: 'soon' is no duration",
+        ),
         ("    <<: *nobody\n", "line 4: "),
         ("    <<: 5\n", "line 4: services.web"),
         ("volumes: { a: { external: true } }\n", "line 4: volumes.a: the key 'external' is not supported"),

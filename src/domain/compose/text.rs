@@ -192,7 +192,9 @@ mod tests {
         ] {
             assert_eq!(interpolate(text, &world).unwrap(), expected, "{text}");
         }
-        for wrong in ["$B", "${B}", "${A", "${}", "$1", "a $", "${EMPTY:?needed}", "${B?}", "${A:}", "${A%x}", "${B:-${C}}"] {
+        for wrong in
+            ["$B", "${B}", "${A", "${}", "$1", "a $", "${EMPTY:?needed}", "${B?}", "${A:}", "${A%x}", "${B:-${C}}"]
+        {
             assert!(interpolate(wrong, &world).is_err(), "{wrong}");
         }
     }

@@ -50,7 +50,9 @@ impl EcrHoldings {
                 Ok((manifests, failures)) => {
                     contents.extend(batch.iter().map(|digest| content_of(digest, &manifests, &failures)));
                 }
-                Err(error) => contents.extend(batch.iter().map(|_| Content::Unreadable(error.class(), with_causes(&error)))),
+                Err(error) => {
+                    contents.extend(batch.iter().map(|_| Content::Unreadable(error.class(), with_causes(&error))))
+                }
             }
         }
         contents

@@ -115,11 +115,17 @@ impl OciHoldings {
     async fn put_back(&self, entry: &Entry, manifest: &Manifest, without: &str) -> Outcome {
         let by_digest = self.image.with_digest(entry.digest.clone());
         if let Err(error) = self.registry.put_manifest(&by_digest, manifest).await {
-            return Outcome::failure(format!("the registry deleted the manifest with its tag: {}", with_causes(&error)));
+            return Outcome::failure(format!(
+                "the registry deleted the manifest with its tag: {}",
+                with_causes(&error)
+            ));
         }
         for tag in entry.tags.iter().filter(|tag| *tag != without).filter_map(|tag| tag.parse::<TagName>().ok()) {
             if let Err(error) = self.registry.put_manifest(&self.image.with_tag(tag), manifest).await {
-                return Outcome::failure(format!("the registry deleted the manifest with its tag: {}", with_causes(&error)));
+                return Outcome::failure(format!(
+                    "the registry deleted the manifest with its tag: {}",
+                    with_causes(&error)
+                ));
             }
         }
         Outcome::Done

@@ -164,12 +164,7 @@ enum Wrote {
     Something,
 }
 
-async fn follow(
-    engine: &Engine,
-    id: &str,
-    lines: &Mutex<Lines>,
-    reader: &Reader<'_>,
-) -> Result<Wrote, EngineError> {
+async fn follow(engine: &Engine, id: &str, lines: &Mutex<Lines>, reader: &Reader<'_>) -> Result<Wrote, EngineError> {
     let came = std::sync::atomic::AtomicBool::new(false);
     let hand_over = |stream, bytes: &[u8]| {
         came.store(true, std::sync::atomic::Ordering::Relaxed);
