@@ -16,6 +16,7 @@ use landfall::domain::builder::{Need, Wish};
 use regex::Regex;
 use serde_json::{Value, json};
 use support::{Landfall, Outcome, SHA};
+use tokio::io::AsyncReadExt as _;
 use world::World;
 use world::artifacts::runtime_token;
 use world::http::Door;
@@ -347,6 +348,31 @@ async fn the_image_is_an_artifact_of_the_run_too() {
     assert_eq!(packed[..4], [0x28, 0xb5, 0x2f, 0xfd], "zstd");
     let engine = engine::engine().await;
     engine.untag(&reference).await.unwrap();
+    world.explain_writes();
+    world.finish();
+}
+
+#[tokio::test]
+async fn what_is_pushed_and_not_kept_is_an_artifact_with_its_tags() {
+    let world = World::start().await;
+    let name = name("artifact-pushed");
+    let reference = format!("{name}:v1");
+    let outcome = build("FROM scratch\nCOPY unique /\n")
+        .await
+        .env("GITHUB_API_URL", world.github_url())
+        .env("ACTIONS_RESULTS_URL", world.base(Door::Results))
+        .env("ACTIONS_RUNTIME_TOKEN", runtime_token())
+        .file("unique", &name)
+        .inputs(&[("tags", &reference), ("push", "true"), ("artifact", "image")])
+        .run();
+    outcome.succeeded();
+    let engine = engine::engine().await;
+    assert!(engine.image(&reference).await.unwrap().is_none(), "it is not kept in the engine");
+    let packed = world.state().artifacts.of_run(1000, "image").unwrap().bytes();
+    let mut tar = Vec::new();
+    async_compression::tokio::bufread::ZstdDecoder::new(&packed[..]).read_to_end(&mut tar).await.unwrap();
+    let index = String::from_utf8_lossy(&tar).into_owned();
+    assert!(index.contains(&format!("\"RepoTags\":[\"{reference}\"]")), "whoever loads it has its tags");
     world.explain_writes();
     world.finish();
 }

@@ -52,6 +52,17 @@ fn the_environment_of_the_branch_becomes_outputs() {
 }
 
 #[test]
+fn a_word_that_is_not_the_right_one_ends_the_job_here() {
+    let asked = |typed: &str| step(CONFIG).inputs(&[("confirm", typed), ("confirm_with", "DEPLOY")]).run();
+    asked("deploy").failed(3, "not-confirmed");
+    let outcome = asked("");
+    outcome.failed(3, "not-confirmed");
+    assert!(!outcome.has_output("cluster"), "{}", outcome.report());
+    asked("DEPLOY").succeeded();
+    step(CONFIG).input("confirm", "DEPLOY").run().failed(2, "invalid-input");
+}
+
+#[test]
 fn each_event_names_the_branch_that_the_work_is_meant_for() {
     let chosen = |run: Landfall| run.run().succeeded().output("environment").to_owned();
     let pull = json!({ "pull_request": { "number": 1, "head": { "ref": "feature/a", "sha": "a".repeat(40), "repo": { "full_name": "acme/app" } },

@@ -9,10 +9,14 @@
 
 #[path = "workflows/documents.rs"]
 mod documents;
+#[path = "support/expression.rs"]
+mod expression;
 #[path = "workflows/expressions.rs"]
 mod expressions;
 #[path = "workflows/marketplace.rs"]
 mod marketplace;
+#[path = "workflows/migration.rs"]
+mod migration;
 #[path = "workflows/reasons.rs"]
 mod reasons;
 #[path = "workflows/steps.rs"]

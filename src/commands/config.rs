@@ -8,6 +8,7 @@ use secrecy::ExposeSecret as _;
 use serde::{Deserialize, Serialize};
 
 use super::cloud;
+use super::ecs::Confirmation;
 use super::framework::{Command, Verdict};
 use super::run::Run;
 use super::shared::{Cloud, Group};
@@ -31,6 +32,10 @@ pub struct Inputs {
     /// pushed branch, a pull request's base, the branch of the run that triggered this one. A tag is matched as
     /// `refs/tags/<name>`. Several that match are an error.
     pub environment: Option<String>,
+    /// What somebody typed to confirm; must equal `confirm_with`. As a job's first step it stops the whole job.
+    pub confirm: Option<String>,
+    /// What `confirm` must be, for example `DEPLOY`. Default: no confirmation is asked for.
+    pub confirm_with: Option<String>,
 }
 
 /// Outputs of `config`.
@@ -96,6 +101,12 @@ impl Command for ShowConfig {
     type Outputs = Settings;
 
     async fn plan(inputs: Inputs, run: &Run, outputs: &mut Settings) -> Result<Plan, Failure> {
+        if inputs.confirm.is_some() && inputs.confirm_with.is_none() {
+            let mut problems = Problems::default();
+            problems.add("confirm", "is set, but 'confirm_with' does not say what it must be");
+            problems.into_result()?;
+        }
+        Confirmation::of(&inputs.confirm, &inputs.confirm_with).check()?;
         let environment = match inputs.environment {
             Some(name) => name,
             None => by_branch(run)?,

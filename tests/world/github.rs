@@ -53,7 +53,8 @@ pub struct Token {
     pub login: String,
     /// By glob over `owner/name`.
     pub repositories: BTreeMap<String, Access>,
-    /// Permissions that it lacks all the same, as a workflow names them: `statuses`, `pull-requests`.
+    /// Permissions that it lacks all the same, as a workflow names them: `statuses`, `pull-requests`; with `:write` behind
+    /// it may read.
     pub lacks: Vec<String>,
 }
 
@@ -407,6 +408,9 @@ fn route(state: &mut State, request: &Request) -> Reply {
         ["rate_limit"] => rate_limit(state),
         ["user"] => user(state, request),
         ["users", login] => packages::account(state, login),
+        ["orgs" | "users", _, "packages", ..] if lacks(state, request, "packages", request.method != Method::GET) => {
+            error(403, "You need at least read:packages scope to list packages.")
+        }
         ["orgs", owner, "packages", "container", rest @ ..] => packages::handle(state, request, owner, false, rest),
         ["users", owner, "packages", "container", rest @ ..] => packages::handle(state, request, owner, true, rest),
         ["graphql"] => comments::viewer(state, request),
@@ -416,17 +420,38 @@ fn route(state: &mut State, request: &Request) -> Reply {
             if access == Access::None || !state.github.repositories.contains_key(&name) {
                 return not_found();
             }
-            let lacks = |permission| {
-                let token = request.bearer().and_then(|token| state.github.tokens.get(token));
-                token.is_some_and(|token| token.lacks.iter().any(|lacked| lacked == permission))
-            };
             let is_write = request.method != Method::GET && request.method != Method::HEAD;
-            if is_write && access < Access::Write || comments::permission(&request.method, rest).is_some_and(lacks) {
+            let lacks = |permission| lacks(state, request, permission, is_write);
+            // Everybody reads what is public.
+            let private = state.github.repositories[&name].private;
+            let read = || (private && !is_write).then(|| read_permission(rest)).flatten().is_some_and(lacks);
+            let asked = comments::permission(&request.method, rest);
+            if is_write && access < Access::Write || asked.is_some_and(lacks) || read() {
                 return error(403, "Resource not accessible by integration");
             }
             repository(state, request, &At { name: &name, access }, rest)
         }
         _ => Reply::unknown(request),
+    }
+}
+
+/// Whether the asker's token lacks a permission.
+fn lacks(state: &State, request: &Request, permission: &str, is_write: bool) -> bool {
+    let token = request.bearer().and_then(|token| state.github.tokens.get(token));
+    let names = |lacked: &String| lacked == permission || is_write && *lacked == format!("{permission}:write");
+    token.is_some_and(|token| token.lacks.iter().any(names))
+}
+
+/// The permission without which something of a private repository cannot be read (GitHub documentation, "permissions
+/// required for GitHub Apps"); none for what every token may.
+fn read_permission(rest: &[&str]) -> Option<&'static str> {
+    match rest {
+        [] | ["collaborators", ..] => None,
+        ["actions", ..] => Some("actions"),
+        ["commits", .., "check-suites" | "check-runs"] => Some("checks"),
+        ["commits", .., "status" | "statuses"] => Some("statuses"),
+        ["issues" | "pulls", ..] | ["commits", .., "pulls"] => Some("pull-requests"),
+        _ => Some("contents"),
     }
 }
 

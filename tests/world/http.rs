@@ -236,21 +236,42 @@ fn dispatch(state: &mut State, request: &Request) -> Reply {
 }
 
 /// Opens the doors, reports their addresses, serves until the world closes.
-pub fn run(shared: &Arc<Shared>, ip: IpAddr, port: u16, ready: &mpsc::Sender<BTreeMap<Door, SocketAddr>>) {
+///
+/// Each door has the same port on every address; the first one is reported.
+pub fn run(shared: &Arc<Shared>, ips: &[IpAddr], port: u16, ready: &mpsc::Sender<BTreeMap<Door, SocketAddr>>) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime for the world");
     runtime.block_on(async {
         let mut addresses = BTreeMap::new();
         for (offset, door) in (0u16..).zip(Door::ALL) {
             let port = if port == 0 { 0 } else { port + offset };
-            let listener = TcpListener::bind((ip, port)).await.expect("a free port for the world");
-            addresses.insert(door, listener.local_addr().expect("a listener has an address"));
-            tokio::spawn(serve(door, listener, Arc::clone(shared)));
+            let listeners = bound(ips, port).await;
+            addresses.insert(door, listeners[0].local_addr().expect("a listener has an address"));
+            for listener in listeners {
+                tokio::spawn(serve(door, listener, Arc::clone(shared)));
+            }
         }
         ready.send(addresses).expect("somebody waits for the world");
         let mut closing = shared.closing.subscribe();
         let _ = closing.wait_for(|closing| *closing).await;
     });
     runtime.shutdown_background();
+}
+
+/// One listener per address, all on one port: the given one, or one that is free everywhere.
+async fn bound(ips: &[IpAddr], port: u16) -> Vec<TcpListener> {
+    'tries: for _ in 0..20 {
+        let mut listeners: Vec<TcpListener> = Vec::new();
+        for ip in ips {
+            let port = listeners.first().map_or(port, |first| first.local_addr().map_or(port, |at| at.port()));
+            match TcpListener::bind((*ip, port)).await {
+                Ok(listener) => listeners.push(listener),
+                Err(_) if !listeners.is_empty() => continue 'tries,
+                Err(error) => panic!("the world cannot listen on {ip}:{port}: {error}"),
+            }
+        }
+        return listeners;
+    }
+    panic!("no port is free on all of {ips:?}")
 }
 
 async fn serve(door: Door, listener: TcpListener, shared: Arc<Shared>) {

@@ -114,6 +114,12 @@ impl World {
     ///
     /// The servers run on a thread of their own, so that a test may block in a child process meanwhile.
     pub fn listen(state: State, ip: IpAddr, port: u16) -> Self {
+        Self::listen_on(state, &[ip], port)
+    }
+
+    /// The same on several addresses of the machine, with the same ports on each.
+    pub fn listen_on(state: State, ips: &[IpAddr], port: u16) -> Self {
+        let ips = ips.to_vec();
         let shared = Arc::new(Shared {
             state: Mutex::new(state),
             gates: watch::Sender::new(std::collections::BTreeSet::new()),
@@ -123,7 +129,7 @@ impl World {
         let serving = Arc::clone(&shared);
         let thread = std::thread::Builder::new()
             .name("world".into())
-            .spawn(move || http::run(&serving, ip, port, &ready))
+            .spawn(move || http::run(&serving, &ips, port, &ready))
             .expect("a thread for the world");
         let addresses: BTreeMap<Door, SocketAddr> = addresses.recv().expect("the world opens its doors");
         shared.lock().addresses.clone_from(&addresses);

@@ -6,8 +6,10 @@ use tokio_util::io::{ReaderStream, StreamReader};
 
 use super::Outputs;
 use super::job::Job;
+use super::settings::Delivery;
 use crate::commands::upstream::Clients;
 use crate::domain::artifact::ArtifactName;
+use crate::domain::builder::Home;
 use crate::runner::Failure;
 use crate::services::artifacts::{Existing, Upload};
 use crate::services::engine::{Engine, Image};
@@ -32,8 +34,9 @@ pub(super) async fn upload(
         .map_err(|error| Failure::input("artifact cannot be used", "Choose another name.").caused_by(error))?;
     let artifacts = Clients::new(job.run).artifacts()?;
     let tags: Vec<String> = settings.tags.iter().map(ToString::to_string).collect();
-    let references: Vec<&str> =
-        if settings.load && !tags.is_empty() { tags.iter().map(String::as_str).collect() } else { vec![&image.id] };
+    let pushed_from_here = job.abilities.home != Home::Daemon && settings.delivery == Delivery::Tags;
+    let is_named = !tags.is_empty() && (settings.load || pushed_from_here);
+    let references: Vec<&str> = if is_named { tags.iter().map(String::as_str).collect() } else { vec![&image.id] };
     let group = job.run.log.group(format!("Artifact {name}"));
     let began = tokio::time::Instant::now();
     let tar = engine.save(&references).map(|piece| piece.map_err(std::io::Error::other));

@@ -48,11 +48,11 @@ async fn through_engine(job: &Job<'_>, outputs: &mut Outputs, report: &mut Repor
         }
         Delivery::Tags => {
             name(job, engine, &image).await?;
-            let pushed = pushed_by_engine(job, engine, report).await;
+            let sent = pushed_and_kept(job, engine, &image, outputs, report).await;
             if !settings.load {
-                unname(job, engine, pushed.is_ok()).await?;
+                unname(job, engine, sent.is_ok()).await?;
             }
-            delivered(job, outputs, &pushed?);
+            return sent;
         }
         Delivery::Digest => {
             if settings.load {
@@ -63,6 +63,19 @@ async fn through_engine(job: &Job<'_>, outputs: &mut Outputs, report: &mut Repor
         }
     }
     artifact::upload(job, engine, &image, outputs).await
+}
+
+/// The artifact is made while the engine has the image under its tags: an old engine deletes an image with its last one.
+async fn pushed_and_kept(
+    job: &Job<'_>,
+    engine: &Engine,
+    image: &Image,
+    outputs: &mut Outputs,
+    report: &mut Report,
+) -> Result<(), Failure> {
+    let digest = pushed_by_engine(job, engine, report).await?;
+    delivered(job, outputs, &digest);
+    artifact::upload(job, engine, image, outputs).await
 }
 
 async fn through_builder(job: &Job<'_>, outputs: &mut Outputs, report: &mut Report) -> Result<(), Failure> {

@@ -28,7 +28,7 @@ impl From<BuildError> for Failure {
                 "no builder could be started in a container",
             )
             .hint("It needs a pull of its image (`builder_image` names another) and an engine that allows privileged containers.")
-            .hint("`builder: engine` builds without it, and says what it cannot do."),
+            .hint("`builder: engine` builds with the engine's own builder, once the inputs that it cannot do are gone."),
             BuildError::Context { .. } => Self::new(
                 Kind::Work,
                 "context-unreadable",
