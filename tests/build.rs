@@ -10,6 +10,8 @@ mod world;
 mod abilities;
 #[path = "build/container.rs"]
 mod container;
+#[path = "build/flaky.rs"]
+mod flaky;
 
 use engine::{base, closed_registry, dead_registry, registry, unique, variable};
 use landfall::domain::builder::{Need, Wish};
@@ -50,7 +52,8 @@ fn name(stem: &str) -> String {
 /// A registry's answer: status, digest, body.
 async fn ask(url: String) -> (u16, Option<String>, Value) {
     let accept = "application/vnd.oci.image.manifest.v1+json, application/vnd.oci.image.index.v1+json, \
-                  application/vnd.docker.distribution.manifest.v2+json";
+                  application/vnd.docker.distribution.manifest.v2+json, \
+                  application/vnd.docker.distribution.manifest.list.v2+json";
     let response = reqwest::Client::new().get(&url).header("accept", accept).send().await.unwrap();
     let status = response.status().as_u16();
     let digest = response.headers().get("docker-content-digest").map(|digest| digest.to_str().unwrap().to_owned());
@@ -584,6 +587,38 @@ async fn an_interrupted_push_leaves_no_name() {
             assert_eq!(outcome.post().run().code, Some(0));
             assert_eq!(engine.image(&reference).await.unwrap(), None);
         }
+    }
+}
+
+#[tokio::test]
+async fn an_interrupted_push_of_several_platforms_leaves_no_image() {
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let engine = engine::engine().await;
+    for signal in ["TERM", "KILL"] {
+        let reference = format!("{}/{}:v1", silent.local_addr().unwrap(), unique("interrupted"));
+        let mut running = build("FROM scratch\nCOPY unique /\n")
+            .await
+            .file("unique", &reference)
+            .inputs(&[
+                ("tags", reference.as_str()),
+                ("platforms", "linux/amd64,linux/arm64"),
+                ("push", "true"),
+                ("builder", "engine"),
+                ("qemu", "never"),
+            ])
+            .start();
+        running.wait_for_log("::group::Push");
+        running.signal(signal);
+        let outcome = running.wait();
+        assert_eq!(outcome.code, if signal == "TERM" { Some(130) } else { None }, "{}", outcome.report());
+        let noted = outcome.state.iter().rfind(|(key, _)| key == "images").unwrap().1.clone();
+        let ids: Vec<&str> = noted.lines().collect();
+        assert!(!ids.is_empty() && engine.image(ids[0]).await.unwrap().is_some(), "it was ended in the middle");
+        assert_eq!(outcome.post().run().code, Some(0));
+        for id in ids {
+            assert_eq!(engine.image(id).await.unwrap(), None);
+        }
+        assert_eq!(engine.image(&reference).await.unwrap(), None);
     }
 }
 

@@ -4,11 +4,15 @@
 #[path = "support/engine.rs"]
 mod engine;
 mod support;
+mod world;
 
 use engine::{registry, unique};
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 use support::Landfall;
+use world::World;
+use world::artifacts::{Artifact, runtime_token};
+use world::http::Door;
 
 const OCI_IMAGE: &str = "application/vnd.oci.image.manifest.v1+json";
 const OCI_INDEX: &str = "application/vnd.oci.image.index.v1+json";
@@ -149,4 +153,38 @@ async fn a_dry_run_prints_the_index_and_pushes_nothing() {
     assert_eq!((outcome.code, outcome.output("reason")), (Some(0), "dry-run"), "{}", outcome.report());
     assert!(outcome.raw.contains("for linux/amd64, linux/arm64"), "{}", outcome.raw);
     assert_eq!(repository.manifest("v1").await, None);
+}
+
+#[tokio::test]
+async fn digests_come_out_of_artifacts_in_every_form() {
+    let world = World::start().await;
+    let repository = Repository::new();
+    let (amd64, arm64) = (repository.image("amd64").await, repository.image("arm64").await);
+    let line = format!("{}@{amd64}\n", repository.name());
+    let hex = arm64.trim_start_matches("sha256:").to_owned();
+    {
+        let artifacts = &mut world.state().artifacts;
+        artifacts.put(1000, "digest-amd64", Artifact::raw("digest-amd64", line.as_bytes()));
+        artifacts.put(1000, "digest-arm64", Artifact::zip(&[(hex.as_str(), b"")]));
+        artifacts.put(1000, "image", Artifact::raw("image", b"no digest"));
+    }
+    let run = |glob: &str| {
+        Landfall::new("merge")
+            .env("ACTIONS_RESULTS_URL", world.base(Door::Results))
+            .env("ACTIONS_RUNTIME_TOKEN", runtime_token())
+            .inputs(&[("tags", &format!("{}:v1", repository.name())), ("artifact", glob)])
+            .run()
+    };
+    let none = run("digests-*");
+    none.failed(1, "part-missing");
+    assert!(none.raw.contains("digest-amd64, digest-arm64, image"), "what there is: {}", none.raw);
+    let wrong = run("*");
+    wrong.failed(2, "invalid-input");
+    assert!(wrong.raw.contains("no digest"), "{}", wrong.raw);
+    assert_eq!(repository.manifest("v1").await, None);
+    let outcome = run("digest-*");
+    outcome.succeeded();
+    assert_eq!(outcome.output("platforms"), "linux/amd64\nlinux/arm64");
+    assert_eq!(repository.manifest("v1").await.unwrap().0, outcome.output("digest"));
+    world.finish();
 }

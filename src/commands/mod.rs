@@ -34,6 +34,7 @@ pub mod terraform;
 mod triggering;
 pub mod up;
 mod upstream;
+mod verified;
 
 pub use entry::main;
 

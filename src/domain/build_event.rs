@@ -130,3 +130,47 @@ pub enum BuildEvent {
     /// A transfer or sub-task started, moved or ended.
     Transfer(Transfer),
 }
+
+impl BuildEvent {
+    /// The same event of a build that is one of several, each for a platform: its vertices are told apart from the others'
+    /// and named after their platform, as BuildKit names them when it builds several at once.
+    #[must_use]
+    pub fn of_platform(self, platform: &str) -> Self {
+        let id = |vertex: VertexId| VertexId(format!("{platform} {vertex}"));
+        let named = |name: String| match name.strip_prefix('[') {
+            Some(rest) if !name.starts_with("[internal]") && !name.starts_with("[auth]") => format!("[{platform} {rest}"),
+            _ => name,
+        };
+        match self {
+            Self::Started { vertex, name } => Self::Started { vertex: id(vertex), name: named(name) },
+            Self::Cached { vertex, name } => Self::Cached { vertex: id(vertex), name: named(name) },
+            Self::Done { vertex, name, took } => Self::Done { vertex: id(vertex), name: named(name), took },
+            Self::Failed { vertex, name, took, error, given_up } => {
+                Self::Failed { vertex: id(vertex), name: named(name), took, error, given_up }
+            }
+            Self::Log { vertex, stream, data } => Self::Log { vertex: id(vertex), stream, data },
+            Self::Transfer(transfer) => Self::Transfer(Transfer { vertex: id(transfer.vertex), ..transfer }),
+            Self::Warning(warning) => Self::Warning(warning),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn steps_are_named_after_their_platform_and_housekeeping_is_not() {
+        for (name, expected) in [
+            ("[2/5] RUN make", "[linux/arm64 2/5] RUN make"),
+            ("[build 2/5] RUN make", "[linux/arm64 build 2/5] RUN make"),
+            ("[internal] load metadata", "[internal] load metadata"),
+            ("exporting to image", "exporting to image"),
+        ] {
+            let event = BuildEvent::Started { vertex: VertexId::new("a"), name: name.to_owned() };
+            let expected =
+                BuildEvent::Started { vertex: VertexId::new("linux/arm64 a"), name: expected.to_owned() };
+            assert_eq!(event.of_platform("linux/arm64"), expected);
+        }
+    }
+}

@@ -1,7 +1,7 @@
 //! Purpose: what a builder can do, what a build needs, and so which builder does it.
 //!
-//! Nobody should have to know that the BuildKit inside an engine with graph drivers exports no index, or from which
-//! version on a timestamp can be set. Sources: moby's `vendor.mod` for the versions, `builder/builder-next` for the
+//! Nobody should have to know that the BuildKit inside an engine with graph drivers exports no index (we put it together),
+//! or from which version on a timestamp can be set. Sources: moby's `vendor.mod` for the versions, `builder/builder-next` for the
 //! exporters, BuildKit's release notes for the rest.
 
 use std::fmt;
@@ -106,9 +106,10 @@ impl Abilities {
     pub fn can(&self, need: Need) -> bool {
         let graph = self.home == Home::GraphEngine;
         match need {
-            Need::Platforms => !graph,
-            Need::Annotations | Need::Attestations => !graph && self.version >= (0, 11),
-            Need::DigestOnly => !graph,
+            // What a graph engine's builder does not do here is done around it: see `assembles`.
+            Need::Platforms | Need::DigestOnly => true,
+            Need::Annotations => graph || self.version >= (0, 11),
+            Need::Attestations => !graph && self.version >= (0, 11),
             Need::Checks => self.version >= (0, 14),
             Need::NamedContexts | Need::GitFolder => self.version >= (0, 10),
             Need::CacheFrom(CacheKind::Registry | CacheKind::Inline | CacheKind::Local)
@@ -127,6 +128,14 @@ impl Abilities {
             Wish::Created => self.version >= (0, 11),
             Wish::ShmSize => self.version >= (0, 10),
         }
+    }
+
+    /// Whether the index, or what is pushed by digest or with annotations, is put together around this builder: inside an
+    /// engine with graph drivers it makes one image at a time, and the engine pushes tags alone.
+    #[must_use]
+    pub fn assembles(&self, needs: &[Need]) -> bool {
+        let around = [Need::Platforms, Need::DigestOnly, Need::Annotations];
+        self.home == Home::GraphEngine && needs.iter().any(|need| around.contains(need))
     }
 
     /// What is needed and it cannot do.
@@ -256,7 +265,8 @@ mod tests {
             (OLD, vec![], Choice::Engine),
             (OLD, vec![Need::Checks], Choice::Container(vec![Need::Checks])),
             (HOSTED, vec![Need::Checks, Need::NamedContexts], Choice::Engine),
-            (HOSTED, vec![Need::Platforms, gha], Choice::Container(vec![Need::Platforms, gha])),
+            (HOSTED, vec![Need::Platforms, Need::DigestOnly, Need::Annotations], Choice::Engine),
+            (HOSTED, vec![Need::Platforms, gha], Choice::Container(vec![gha])),
             (FRESH, vec![Need::Platforms, gha, Need::Attestations], Choice::Engine),
         ] {
             assert_eq!(choose(&Wanted::Auto, engine, &needs), Ok(expected));
@@ -264,8 +274,14 @@ mod tests {
     }
 
     #[test]
+    fn a_graph_engines_platforms_are_put_together_around_its_builder() {
+        assert!(HOSTED.assembles(&[Need::Checks, Need::Platforms]) && OLD.assembles(&[Need::DigestOnly]));
+        assert!(!HOSTED.assembles(&[Need::Checks]) && !FRESH.assembles(&[Need::Platforms]));
+    }
+
+    #[test]
     fn a_builder_that_was_asked_for_is_taken_or_refused() {
-        assert_eq!(choose(&Wanted::Engine, HOSTED, &[Need::Platforms]), Err(vec![Need::Platforms]));
+        assert_eq!(choose(&Wanted::Engine, HOSTED, &[Need::Attestations]), Err(vec![Need::Attestations]));
         assert_eq!(choose(&Wanted::Container, FRESH, &[]), Ok(Choice::Container(Vec::new())));
         let at = "tcp://builder:1234".to_owned();
         assert_eq!(choose(&Wanted::At(at.clone()), OLD, &[Need::Platforms]), Ok(Choice::At(at)));

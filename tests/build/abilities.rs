@@ -3,8 +3,11 @@
 use landfall::domain::builder::{CacheKind, Need};
 use serde_json::Value;
 
-use super::engine::{abilities, unique};
+use super::engine::{abilities, engine, unique};
 use super::support::{Landfall, Outcome};
+use super::world::World;
+use super::world::artifacts::runtime_token;
+use super::world::http::Door;
 use super::{ask, assert_absent, build, name};
 
 /// A build by the engine's builder alone, of an image for any platform.
@@ -45,10 +48,7 @@ async fn several_platforms_are_one_index() {
             ("annotations", "index:com.acme.team=web\ncom.acme.part=app"),
         ])
         .run();
-    let words = "cannot build several platforms into one image, or annotate manifests";
-    let Some(outcome) = if_able(Need::Platforms, words, outcome).await else {
-        return assert_absent(&reference).await;
-    };
+    outcome.succeeded();
     let found = index(&reference).await;
     let architectures: Vec<&str> = found["manifests"]
         .as_array()
@@ -85,15 +85,126 @@ async fn attestations_are_there_when_asked_for() {
 async fn a_digest_needs_no_tag() {
     let name = name("digest-only");
     let outcome = by_engine(&name).await.inputs(&[("tags", &name), ("digest_only", "true")]).run();
-    let Some(outcome) = if_able(Need::DigestOnly, "cannot push without a tag", outcome).await else {
-        return;
-    };
+    outcome.succeeded();
     let digest = outcome.output("digest");
     assert_eq!(outcome.output("image_ref"), format!("{name}@{digest}"));
     assert!(!outcome.has_output("tags"));
     let (host, repository) = name.split_once('/').unwrap();
     assert_eq!(ask(format!("http://{host}/v2/{repository}/manifests/{digest}")).await.0, 200);
-    assert_absent(&format!("{name}:latest")).await;
+    assert_eq!(tags(&name).await, Value::Null, "no tag served the way there");
+    assert_eq!(engine().await.image(outcome.output("image_id")).await.unwrap(), None, "the engine keeps nothing");
+}
+
+/// The tags of a repository, as the registry lists them; null when it never had one.
+async fn tags(name: &str) -> Value {
+    let (host, repository) = name.split_once('/').unwrap();
+    let mut tags = ask(format!("http://{host}/v2/{repository}/tags/list")).await.2["tags"].take();
+    tags.as_array_mut().into_iter().for_each(|tags| tags.sort_by_key(Value::to_string));
+    tags
+}
+
+#[tokio::test]
+async fn an_index_is_whole_under_each_of_its_tags_and_the_engine_keeps_its_own_platform() {
+    let (name, other) = (name("whole"), name("whole-elsewhere"));
+    let own = engine().await.info().platform.clone();
+    let foreign = if own == "linux/amd64" { "linux/arm64" } else { "linux/amd64" };
+    let reference = format!("{name}:v1");
+    // Two layers that are the same are one blob, and an old engine's archive has the second as a link.
+    let run = build("FROM scratch\nCOPY unique /\nCOPY unique /\nCOPY empty /\n").await;
+    let outcome = run
+        .file("unique", name.repeat(1000))
+        .file("empty", "")
+        .inputs(&[
+            ("builder", "engine"),
+            ("qemu", "never"),
+            ("platforms", &format!("{foreign}, {own}")),
+            ("tags", &format!("{reference}\n{name}:v2\n{other}:v1")),
+            ("push", "true"),
+            ("load", "true"),
+            ("max_size", "1MB"),
+        ])
+        .run();
+    outcome.succeeded();
+    let digest = outcome.output("digest");
+    for place in [&reference, &format!("{name}:v2"), &format!("{other}:v1")] {
+        let (host, path) = place.split_once('/').unwrap();
+        let (repository, tag) = path.rsplit_once(':').unwrap();
+        let (_, found, index) = ask(format!("http://{host}/v2/{repository}/manifests/{tag}")).await;
+        assert_eq!(found.as_deref(), Some(digest), "{place}");
+        for part in index["manifests"].as_array().unwrap() {
+            let part = part["digest"].as_str().unwrap();
+            let (status, _, manifest) = ask(format!("http://{host}/v2/{repository}/manifests/{part}")).await;
+            assert_eq!((status, manifest["layers"].as_array().map(Vec::len)), (200, Some(3)), "{manifest}");
+            for layer in manifest["layers"].as_array().unwrap() {
+                let url = format!("http://{host}/v2/{repository}/blobs/{}", layer["digest"].as_str().unwrap());
+                let blob = reqwest::get(url).await.unwrap().bytes().await.unwrap();
+                assert_eq!(layer["size"], blob.len());
+            }
+        }
+    }
+    assert_eq!(tags(&name).await, serde_json::json!(["v1", "v2"]), "no tag served the way there");
+    // The same in the engine, which takes it back from the registry.
+    let engine = engine().await;
+    let kept = engine.image(&reference).await.unwrap().unwrap();
+    assert_eq!(kept.platform, own);
+    assert_eq!(outcome.output("platforms"), format!("{foreign}\n{own}"));
+    for reference in [&reference, &format!("{name}:v2"), &format!("{other}:v1")] {
+        engine.untag(reference).await.unwrap();
+    }
+    for platform in [foreign, &own] {
+        engine.pull(&reference, Some(platform), None, |_| ()).await.unwrap();
+        assert_eq!(engine.image(&reference).await.unwrap().unwrap().layers, kept.layers);
+        engine.untag(&reference).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn jobs_hand_their_digests_over_in_artifacts() {
+    let world = World::start().await;
+    let name = name("handed");
+    let in_run = |run: Landfall| {
+        run.env("GITHUB_API_URL", world.github_url())
+            .env("ACTIONS_RESULTS_URL", world.base(Door::Results))
+            .env("ACTIONS_RUNTIME_TOKEN", runtime_token())
+    };
+    for architecture in ["amd64", "arm64"] {
+        let outcome = in_run(by_engine(&name).await)
+            .inputs(&[
+                ("platforms", &format!("linux/{architecture}")),
+                ("tags", &name),
+                ("digest_only", "true"),
+                ("digest_artifact", &format!("digest-{architecture}")),
+            ])
+            .run();
+        outcome.succeeded();
+    }
+    let tag = format!("{name}:v1");
+    let merged = in_run(Landfall::new("merge")).inputs(&[("artifact", "digest-*"), ("tags", &tag)]).run();
+    merged.succeeded();
+    assert_eq!(merged.output("platforms"), "linux/amd64\nlinux/arm64");
+    assert_eq!(index(&tag).await["manifests"].as_array().unwrap().len(), 2);
+    world.explain_writes();
+    world.finish();
+}
+
+#[tokio::test]
+async fn one_platform_that_fails_is_named_and_nothing_is_pushed() {
+    let name = name("half");
+    let reference = format!("{name}:v1");
+    let run = build("FROM scratch\nARG TARGETARCH\nCOPY for-$TARGETARCH /\n").await;
+    let outcome = run
+        .file("for-amd64", &name)
+        .inputs(&[
+            ("builder", "engine"),
+            ("qemu", "never"),
+            ("platforms", "linux/amd64, linux/arm64"),
+            ("tags", &reference),
+            ("push", "true"),
+        ])
+        .run();
+    outcome.failed(1, "build-failed");
+    assert!(outcome.raw.contains("for-arm64"), "{}", outcome.raw);
+    assert_absent(&reference).await;
 }
 
 #[tokio::test]
@@ -160,6 +271,44 @@ async fn an_ssh_agent_is_at_hand_for_the_steps_that_ask() {
         .run();
     outcome.succeeded();
     assert!(outcome.raw.contains("\nagent at hand"), "{}", outcome.raw);
+}
+
+#[tokio::test]
+async fn a_private_key_is_an_agent_for_the_steps_that_ask() {
+    let run = build("FROM landfall-test/base:1\nRUN --mount=type=ssh,required=true test -S \"$SSH_AUTH_SOCK\" && echo agent at hand\n").await;
+    let made = std::process::Command::new("ssh-keygen")
+        .args(["-q", "-t", "ed25519", "-N", "", "-f"])
+        .arg(run.workspace().join("deploy_key"))
+        .status();
+    assert!(made.unwrap().success());
+    let key = std::fs::read_to_string(run.workspace().join("deploy_key")).unwrap();
+    let outcome = run
+        .file(".dockerignore", "deploy_key*\n")
+        .inputs(&[("builder", "engine"), ("ssh", "default=deploy_key"), ("no_cache", "true"), ("load", "false")])
+        .run();
+    outcome.succeeded();
+    assert!(outcome.raw.contains("\nagent at hand"), "{}", outcome.raw);
+    for line in key.lines().filter(|line| !line.starts_with("-----")) {
+        outcome.keeps(line);
+    }
+    let wrong = build("FROM scratch\n").await.file("key", "no key").input("ssh", "default=key").run();
+    wrong.failed(2, "invalid-input");
+    assert!(wrong.raw.contains("ssh-keygen -p -f"), "{}", wrong.raw);
+}
+
+#[tokio::test]
+async fn a_stage_can_be_kept_out_of_the_cache() {
+    let name = unique("filter");
+    let dockerfile = "FROM landfall-test/base:1 AS kept\nCOPY unique /\nRUN echo kept > /k\nFROM landfall-test/base:1 AS fresh\nCOPY --from=kept /k /\nRUN echo made anew\n";
+    let run = async |filters: &str| {
+        let run = build(dockerfile).await.file("unique", &name);
+        run.inputs(&[("builder", "engine"), ("load", "false"), ("no_cache_filters", filters)]).run()
+    };
+    run("").await.succeeded();
+    let outcome = run("fresh").await;
+    outcome.succeeded();
+    assert!(outcome.raw.contains("RUN echo kept > /k CACHED"), "{}", outcome.raw);
+    assert!(outcome.raw.contains("\nmade anew"), "{}", outcome.raw);
 }
 
 #[tokio::test]

@@ -125,3 +125,63 @@ async fn who_is_cancelled_takes_the_builder_along_and_who_is_killed_leaves_it_to
         assert_eq!(leftovers(&builder).await, Vec::<String>::new());
     }
 }
+
+/// Steps that another builder has done are taken from where it left them; each builder is new and has nothing of its own.
+#[tokio::test]
+#[ignore = "needs LANDFALL_TEST_BUILDER_IMAGE; `make test-builder` sets it"]
+async fn caches_outlive_their_builder_wherever_they_are() {
+    let name = name("contained-cache");
+    let folder = tempfile::tempdir().unwrap();
+    let local = folder.path().display();
+    let caches = [
+        (format!("type=registry,ref={name}:cache,mode=max"), format!("{name}:cache")),
+        (format!("type=local,dest={local},mode=max"), format!("type=local,src={local}")),
+        ("type=inline".to_owned(), format!("type=registry,ref={name}:v1")),
+    ];
+    let dockerfile = "FROM scratch\nCOPY busybox /bin/\nCOPY unique /\nRUN [\"/bin/busybox\", \"cp\", \"/unique\", \"/out\"]\n";
+    for (number, (to, from)) in caches.iter().enumerate() {
+        let content = format!("{name} {number}");
+        for (input, cache) in [("cache_to", to), ("cache_from", from)] {
+            let run = with_busybox(in_container(dockerfile, &content).await);
+            let outcome = run.inputs(&[("tags", &format!("{name}:v1")), ("push", "true"), (input, cache)]).run();
+            outcome.succeeded();
+            let cached = outcome.raw.contains("RUN [\"/bin/busybox\", \"cp\", \"/unique\", \"/out\"] CACHED");
+            assert_eq!(cached, input == "cache_from", "{cache}: {}", outcome.raw);
+            let builder = builder_of(&outcome.state);
+            outcome.post().run();
+            assert_eq!(leftovers(&builder).await, Vec::<String>::new());
+        }
+    }
+}
+
+/// Where no socket can be shared, as with an engine on another machine, the engine runs a program beside the builder.
+#[tokio::test]
+#[ignore = "needs LANDFALL_TEST_BUILDER_IMAGE; `make test-builder` sets it"]
+async fn without_a_shared_socket_the_builder_is_reached_through_the_engine() {
+    let name = name("contained-far");
+    let reference = format!("{name}:v1");
+    let run = in_container("FROM scratch\nCOPY unique large /\n", &name).await.file("large", vec![7; 3_000_000]);
+    // Longer than the name of a socket may be.
+    let far = run.temp().join("x".repeat(100));
+    std::fs::create_dir_all(&far).unwrap();
+    let outcome = run
+        .env("RUNNER_TEMP", &far)
+        .inputs(&[
+            ("platforms", "linux/amd64,linux/arm64"),
+            ("tags", &reference),
+            ("push", "true"),
+            ("load", "true"),
+            ("provenance", "max"),
+        ])
+        .run();
+    outcome.succeeded();
+    let (host, path) = reference.split_once('/').unwrap();
+    let (repository, tag) = path.rsplit_once(':').unwrap();
+    let (_, digest, index) = ask(format!("http://{host}/v2/{repository}/manifests/{tag}")).await;
+    assert_eq!(digest.as_deref(), Some(outcome.output("digest")));
+    assert_eq!(index["manifests"].as_array().unwrap().len(), 4, "{index}");
+    engine().await.untag(&reference).await.unwrap();
+    let builder = builder_of(&outcome.state);
+    outcome.post().run();
+    assert_eq!(leftovers(&builder).await, Vec::<String>::new());
+}

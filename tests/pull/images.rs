@@ -64,10 +64,12 @@ pub(crate) fn image_tar(names: &[&str], revision: Option<&str>, size: usize) -> 
     layer.resize(layer.len() + 1024, 0);
     let config = config(&sha256(&layer), revision);
     let config_name = format!("{}.json", sha256(config.as_bytes()));
-    let manifest = json!([{ "Config": config_name, "RepoTags": names, "Layers": ["layer/layer.tar"] }]).to_string();
+    // By content, as the engine names them: those with the containerd store take a path for the name of what it holds.
+    let path = format!("{}/layer.tar", sha256(&layer));
+    let manifest = json!([{ "Config": config_name, "RepoTags": names, "Layers": [path] }]).to_string();
     let mut tar = Vec::new();
     entry(&mut tar, &config_name, config.as_bytes());
-    entry(&mut tar, "layer/layer.tar", &layer);
+    entry(&mut tar, &path, &layer);
     entry(&mut tar, "manifest.json", manifest.as_bytes());
     tar.resize(tar.len() + 1024, 0);
     tar

@@ -104,7 +104,9 @@ async fn findings_stop_the_image_and_are_told_in_every_form() {
     assert_eq!(read("out/scan.json")["findings"][0]["verdict"], "stops");
     assert_eq!(outcome.annotations("error").len(), 1);
     let report = outcome.report().replace(&images.image, "<image>").replace(&images.scanner, "<scanner>");
-    insta::assert_snapshot!(report);
+    // Packed with the containerd store, unpacked with graph drivers.
+    let size = regex::Regex::new(r"the engine, \d+ MB").unwrap();
+    insta::assert_snapshot!(size.replace(&report, "the engine, <size>"));
     gone(&images).await;
 }
 

@@ -71,6 +71,12 @@ fn said(outcome: &Outcome) -> String {
     id.replace_all(&port.replace_all(&said, "<host>"), "<id>").replace('<', "&lt;").replace("&lt;br>", "<br>")
 }
 
+/// The same without what engines of different ages say in different words.
+fn common(text: &str) -> String {
+    let words = regex::Regex::new("[a-z: ]*driver failed programming external connectivity.*address already in use");
+    words.unwrap().replace_all(text, "<words>: address already in use").into_owned()
+}
+
 fn row(situation: &Situation) -> (String, String, f64) {
     let outcome = &situation.outcome;
     let (code, reason) = (outcome.code.unwrap(), outcome.output("reason"));
@@ -106,7 +112,8 @@ async fn the_documented_situations_are_what_happens() {
         return;
     }
     for (key, said, _) in &rows {
-        let found = table.lines().any(|line| line.starts_with(key.as_str()) && line.contains(said.as_str()));
+        let said = common(said);
+        let found = table.lines().any(|line| line.starts_with(key.as_str()) && common(line).contains(&said));
         assert!(found, "docs/up.md says otherwise than\n{key} … | {said} |\n(LANDFALL_GENERATE=1 rewrites it)");
     }
 }

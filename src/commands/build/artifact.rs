@@ -1,4 +1,4 @@
-//! Purpose: the image as a workflow artifact, uploaded while the engine exports it.
+//! Purpose: the image as a workflow artifact, uploaded while the engine exports it; and its digest as one.
 
 use async_compression::tokio::bufread::ZstdEncoder;
 use futures_util::StreamExt as _;
@@ -34,7 +34,9 @@ pub(super) async fn upload(
         .map_err(|error| Failure::input("artifact cannot be used", "Choose another name.").caused_by(error))?;
     let artifacts = Clients::new(job.run).artifacts()?;
     let tags: Vec<String> = settings.tags.iter().map(ToString::to_string).collect();
-    let pushed_from_here = job.abilities.home != Home::Daemon && settings.delivery == Delivery::Tags;
+    // What is put together is pushed without names in the engine.
+    let by_engine = job.abilities.home != Home::Daemon && !job.abilities.assembles(&settings.needs());
+    let pushed_from_here = by_engine && settings.delivery == Delivery::Tags;
     let is_named = !tags.is_empty() && (settings.load || pushed_from_here);
     let references: Vec<&str> = if is_named { tags.iter().map(String::as_str).collect() } else { vec![&image.id] };
     let group = job.run.log.group(format!("Artifact {name}"));
@@ -53,5 +55,19 @@ pub(super) async fn upload(
     ));
     drop(group);
     outputs.artifact = Some(uploaded.name);
+    Ok(())
+}
+
+/// Uploads the digest of what was pushed, as one line that names the repository as well.
+pub(super) async fn upload_digest(job: &Job<'_>, outputs: &Outputs) -> Result<(), Failure> {
+    let (Some(name), Some(image)) = (&job.plan.settings.digest_artifact, &outputs.image_ref) else {
+        return Ok(());
+    };
+    let artifacts = Clients::new(job.run).artifacts()?;
+    let line = bytes::Bytes::from(format!("{image}\n"));
+    let stream = futures_util::stream::iter([Ok::<_, std::io::Error>(line)]);
+    let how = Upload { mime: Some("text/plain".to_owned()), existing: Existing::Replace, ..Upload::default() };
+    let uploaded = artifacts.upload(name, stream, &how).await?;
+    job.run.log.info(format!("{} holds {image}", uploaded.name));
     Ok(())
 }

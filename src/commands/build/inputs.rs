@@ -35,7 +35,8 @@ pub struct Inputs {
     /// Secrets for `RUN --mount=type=secret`: `id=value`, `id=@file` or `id=$VARIABLE`.
     #[schemars(extend("x-secret" = true))]
     pub secrets: Option<Map>,
-    /// SSH agents for `RUN --mount=type=ssh`: `default` (the one at `SSH_AUTH_SOCK`), `id=/path/of/socket` or `id=$VARIABLE`.
+    /// SSH for `RUN --mount=type=ssh`: `default` (the agent at `SSH_AUTH_SOCK`), `id=` and the path of an agent's socket or of
+    /// private keys (`default=deploy_key`), or `id=$VARIABLE` that holds a path or the key itself.
     pub ssh: Option<Lines>,
     /// Further contexts by name: `name=folder`, `name=docker-image://image`, `name=https://host/repo.git#ref`.
     pub build_contexts: Option<Map>,
@@ -86,6 +87,8 @@ pub struct Inputs {
     pub tool_image: Option<String>,
     /// Also upload the image as a workflow artifact of this name.
     pub artifact: Option<String>,
+    /// Also upload the digest of what was pushed as a workflow artifact of this name, which `merge` reads.
+    pub digest_artifact: Option<String>,
     /// Command that is run in the built image; when it ends other than with 0 nothing is pushed.
     pub smoke: Option<String>,
     /// Largest size of the image in the engine, such as `500MB`; when it is larger nothing is pushed.

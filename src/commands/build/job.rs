@@ -6,13 +6,13 @@ use tokio::sync::mpsc;
 
 use super::options::Context;
 use super::plan::{Origin, Plan, refused};
+use super::printer::Printer;
 use super::source::Tree;
 use super::summary::Report;
 use crate::commands::run::Run;
-use crate::domain::build_event::{BuildEvent, BuildWarning, SourceLocation};
-use crate::domain::build_log::{BuildLog, BuildSummary, LogAction};
+use crate::domain::build_event::{BuildEvent, SourceLocation};
 use crate::domain::builder::{Abilities, Wish};
-use crate::runner::{Annotation, Failure};
+use crate::runner::Failure;
 use crate::services::Classified as _;
 use crate::services::buildkit::{
     ArchiveSink, BuildError, BuildRequest, BuildSecret, Builder, Built, CacheUse, Dockerfile, LocalSource, Logins,
@@ -25,6 +25,8 @@ const SILENCE: Duration = Duration::from_secs(2);
 const SHOWN_LINES: usize = 40;
 /// Wait before the second try; doubled each time.
 const FIRST_WAIT: Duration = Duration::from_secs(2);
+/// The longest of these waits.
+const LONGEST_WAIT: Duration = Duration::from_secs(60);
 
 /// A build with everything that it takes.
 pub(super) struct Job<'a> {
@@ -56,6 +58,12 @@ pub(super) enum Part {
     Export,
 }
 
+/// A build that failed, and for which platform when it was one of several.
+struct Unbuilt {
+    platform: Option<String>,
+    error: BuildError,
+}
+
 impl Job<'_> {
     /// What the build would be better with and this builder does not do. Nobody should find out from the image.
     pub(super) fn tell_what_is_not_granted(&self) {
@@ -80,25 +88,40 @@ impl Job<'_> {
         sink: Option<ArchiveSink>,
         report: &mut Report,
     ) -> Result<Built, Failure> {
-        let mut request = self.request(order);
+        // An archive that broke off cannot be taken back.
         let attempts = if sink.is_some() { 1 } else { self.plan.settings.attempts };
+        let built = self.tries(std::slice::from_ref(order), attempts, sink, report).await?;
+        built.into_iter().next().ok_or_else(|| Failure::input("nothing was to be built", "Give at least one platform."))
+    }
+
+    /// Has several done side by side; when one fails, the others are given up.
+    pub(super) async fn solve_each(&self, orders: &[Order], report: &mut Report) -> Result<Vec<Built>, Failure> {
+        self.tries(orders, self.plan.settings.attempts, None, report).await
+    }
+
+    async fn tries(
+        &self,
+        orders: &[Order],
+        attempts: usize,
+        sink: Option<ArchiveSink>,
+        report: &mut Report,
+    ) -> Result<Vec<Built>, Failure> {
+        let requests: Vec<BuildRequest> = orders.iter().map(|order| self.request(order)).collect();
+        let part = orders.first().map_or(Part::Build, |order| order.part);
         let mut wait = FIRST_WAIT;
         for attempt in 1..=attempts {
-            let error = match self.once(&request, order.part, sink.clone(), report).await? {
+            let unbuilt = match self.once(&requests, part, sink.clone(), report).await? {
                 Ok(built) => return Ok(built),
-                Err(error) => error,
+                Err(unbuilt) => unbuilt,
             };
-            if !error.class().is_transient() || attempt == attempts {
-                return Err(self.failure(error, report));
+            if !unbuilt.error.class().is_transient() || attempt == attempts {
+                return Err(self.failure(unbuilt, report));
             }
-            let why = Failure::from(error).explained();
+            let why = Failure::from(unbuilt.error).explained();
             let seconds = wait.as_secs();
             self.run.log.info(format!("Try {attempt} of {attempts} failed: {why}. The next begins in {seconds} s."));
             tokio::time::sleep(wait).await;
-            wait = (wait * 2).min(Duration::from_secs(60));
-            if order.part == Part::Export {
-                request.cache = CacheUse::All;
-            }
+            wait = (wait * 2).min(LONGEST_WAIT);
         }
         Err(Failure::input("attempts is 0", "Give at least 1."))
     }
@@ -106,20 +129,15 @@ impl Job<'_> {
     /// One try. The outer error is a gate's.
     async fn once(
         &self,
-        request: &BuildRequest,
+        requests: &[BuildRequest],
         part: Part,
         sink: Option<ArchiveSink>,
         report: &mut Report,
-    ) -> Result<Result<Built, BuildError>, Failure> {
+    ) -> Result<Result<Vec<Built>, Unbuilt>, Failure> {
         let (sender, mut events) = mpsc::channel(256);
-        let mut log = Printer { log: BuildLog::default(), job: self, warnings: 0 };
+        let mut log = Printer::new(self);
         let result = {
-            let build = async {
-                match sink {
-                    Some(sink) => self.builder.build_archive(request, self.logins, sink, sender).await,
-                    None => self.builder.build(request, self.logins, sender).await,
-                }
-            };
+            let build = self.all(requests, sink, sender);
             tokio::pin!(build);
             loop {
                 tokio::select! {
@@ -151,12 +169,46 @@ impl Job<'_> {
         result.ok_or_else(|| lint(warnings))
     }
 
-    fn failure(&self, error: BuildError, report: &mut Report) -> Failure {
+    /// All requests side by side, told as one build.
+    async fn all(
+        &self,
+        requests: &[BuildRequest],
+        sink: Option<ArchiveSink>,
+        sender: mpsc::Sender<BuildEvent>,
+    ) -> Result<Vec<Built>, Unbuilt> {
+        if let [request] = requests {
+            let built = match sink {
+                Some(sink) => self.builder.build_archive(request, self.logins, sink, sender).await,
+                None => self.builder.build(request, self.logins, sender).await,
+            };
+            return built.map(|built| vec![built]).map_err(|error| Unbuilt { platform: None, error });
+        }
+        futures_util::future::try_join_all(requests.iter().map(|request| {
+            let (platform, sender) = (request.platforms.join(","), sender.clone());
+            async move {
+                let (own, mut events) = mpsc::channel::<BuildEvent>(64);
+                let tell = async {
+                    while let Some(event) = events.recv().await {
+                        // Nobody has to listen.
+                        let _ = sender.send(event.of_platform(&platform)).await;
+                    }
+                };
+                let (built, ()) = tokio::join!(self.builder.build(request, self.logins, own), tell);
+                built.map_err(|error| Unbuilt { platform: Some(platform), error })
+            }
+        }))
+        .await
+    }
+
+    fn failure(&self, Unbuilt { platform, error }: Unbuilt, report: &mut Report) -> Failure {
         if let Some(vertex) = error.vertex() {
             report.last_lines = vertex.last_lines.iter().rev().take(SHOWN_LINES).rev().cloned().collect();
         }
         let location = error.location().cloned();
-        let failure = Failure::from(error);
+        let mut failure = Failure::from(error);
+        if let Some(platform) = platform {
+            failure = failure.hint(format!("It failed for {platform}; the other platforms were given up."));
+        }
         match location {
             Some(location) => self.placed(failure, &location),
             None => failure,
@@ -255,67 +307,10 @@ fn is_step(event: &BuildEvent) -> bool {
 }
 
 /// The builder knows the Dockerfile by its path within the context; people know it by its path within the source.
-fn in_source(plan: &Plan, location: &SourceLocation) -> (String, u32) {
+pub(super) fn in_source(plan: &Plan, location: &SourceLocation) -> (String, u32) {
     let Context::Folder(context) = &plan.settings.context else {
         return (location.file.clone(), location.first_line);
     };
     let file = context.join(&location.file);
     (file.strip_prefix(".").unwrap_or(&file).display().to_string(), location.first_line)
-}
-
-/// Prints what the build's log says.
-struct Printer<'a> {
-    log: BuildLog,
-    job: &'a Job<'a>,
-    warnings: usize,
-}
-
-impl Printer<'_> {
-    fn take(&mut self, event: &BuildEvent) {
-        for action in self.log.event(event) {
-            self.print(action);
-        }
-    }
-
-    fn idle(&mut self) {
-        for action in self.log.idle() {
-            self.print(action);
-        }
-    }
-
-    fn finish(mut self) -> (BuildSummary, usize) {
-        for action in self.log.finish() {
-            self.print(action);
-        }
-        (self.log.summary(), self.warnings)
-    }
-
-    fn print(&mut self, action: LogAction) {
-        let log = &self.job.run.log;
-        match action {
-            LogAction::OpenGroup(title) => log.open_group(&title),
-            LogAction::CloseGroup => log.end_group(),
-            LogAction::Note(line) => log.info(line),
-            LogAction::Foreign(line) => log.foreign(line),
-            LogAction::Warning(warning) => {
-                self.warnings += 1;
-                log.warning(&annotation(warning, self.job.plan));
-            }
-        }
-    }
-}
-
-fn annotation(warning: BuildWarning, plan: &Plan) -> Annotation {
-    let mut message = warning.short;
-    for line in &warning.detail {
-        message.push('\n');
-        message.push_str(line);
-    }
-    if let Some(url) = &warning.url {
-        message.push('\n');
-        message.push_str(url);
-    }
-    let here = matches!((&plan.origin, &plan.settings.context), (Origin::Workspace { .. }, Context::Folder(_)));
-    let location = warning.location.filter(|_| here).map(|location| in_source(plan, &location));
-    Annotation { title: "Dockerfile".to_owned(), message, location }
 }

@@ -6,15 +6,14 @@ use std::path::PathBuf;
 use super::settings::Delivery;
 use crate::commands::run::Run;
 use crate::contract::values::{Lines, List, Map};
-use crate::domain::builder::{CacheKind, Wanted};
-use crate::domain::cache_option::CacheEntry;
+use crate::domain::builder::Wanted;
 use crate::domain::names::{BranchName, CommitSha, RepositoryName};
 use crate::domain::reference::{ImageName, ImageRef};
 use crate::domain::shell;
 use crate::domain::update::{Update, UpdateError};
 use crate::runner::Problems;
 use crate::services::buildkit::{
-    AnnotationTarget, Attestation, BuildSecret, LocalSource, SecretValue, Source, SshAgent,
+    AnnotationTarget, Attestation, BuildSecret, LocalSource, SecretValue, Source,
 };
 
 /// Where the files come from.
@@ -170,38 +169,6 @@ pub(super) fn secrets(map: Option<Map>, run: &Run, problems: &mut Problems) -> V
     secrets
 }
 
-/// `default`, `default=/path/of/socket`, `id=$VARIABLE`.
-pub(super) fn ssh(lines: Option<&Lines>, run: &Run, problems: &mut Problems) -> Vec<SshAgent> {
-    let lines = lines.map(|lines| lines.0.as_slice()).unwrap_or_default();
-    let mut agents = Vec::new();
-    for line in lines {
-        let (id, place) = line.split_once('=').unwrap_or((line, "$SSH_AUTH_SOCK"));
-        let path = match place.strip_prefix('$') {
-            Some(name) => run.variable(name).map(str::to_owned),
-            None => Some(place.to_owned()),
-        };
-        let Some(path) = path else {
-            problems.add(
-                "ssh",
-                format!(
-                    "has '{line}', but the variable {} is not set: no SSH agent runs",
-                    place.trim_start_matches('$')
-                ),
-            );
-            continue;
-        };
-        let socket = run.workspace().join(path);
-        match std::fs::metadata(&socket) {
-            Ok(found) if std::os::unix::fs::FileTypeExt::is_socket(&found.file_type()) => {
-                agents.push(SshAgent { id: id.trim().to_owned(), socket });
-            }
-            Ok(_) => problems.add("ssh", format!("has '{line}', which names a file; keys are offered through an SSH agent: start one with `ssh-agent -a`, add the key, and name its socket")),
-            Err(_) => problems.add("ssh", format!("has '{line}', but there is no socket at {}; the action sees the workspace and RUNNER_TEMP only", socket.display())),
-        }
-    }
-    agents
-}
-
 pub(super) fn contexts(map: Option<Map>, run: &Run, problems: &mut Problems) -> BTreeMap<String, Source> {
     let mut contexts = BTreeMap::new();
     for (name, place) in map.unwrap_or_default().0 {
@@ -274,80 +241,6 @@ pub(super) fn attestations(provenance: Option<&str>, sbom: Option<&str>) -> BTre
         attestations.insert(Attestation::Sbom, settings);
     }
     attestations
-}
-
-/// Which half of a cache an entry is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Direction {
-    /// `cache_from`.
-    Import,
-    /// `cache_to`.
-    Export,
-}
-
-/// Entries with what the runner knows filled in. GitHub's cache is asked for by what the runner gives every action; an
-/// entry without it would be dropped silently by the builder.
-pub(super) fn caches(
-    direction: Direction,
-    lines: Option<&Lines>,
-    run: &Run,
-    problems: &mut Problems,
-) -> Vec<CacheEntry> {
-    let lines = lines.map(|lines| lines.0.as_slice()).unwrap_or_default();
-    let input = if direction == Direction::Import { "cache_from" } else { "cache_to" };
-    let mut entries = Vec::new();
-    for line in lines {
-        let parsed = line.parse::<CacheEntry>().and_then(|entry| match direction {
-            Direction::Import => entry.as_import(),
-            Direction::Export => entry.as_export(),
-        });
-        let Some(entry) = problems.check(input, parsed) else { continue };
-        for key in ["secret_access_key", "session_token", "token", "ghtoken"] {
-            if let Some(secret) = entry.attributes.get(key) {
-                run.mask(&secret.clone().into());
-            }
-        }
-        match entry.kind() {
-            CacheKind::Gha => entries.extend(of_actions(entry, run)),
-            CacheKind::Local => entries.push(in_workspace(entry, run)),
-            CacheKind::Inline if direction == Direction::Import => {
-                problems.add(input, "has type=inline, which only exports; import it with type=registry,ref=<image>");
-            }
-            _ => entries.push(entry),
-        }
-    }
-    entries
-}
-
-/// Folders are relative to the workspace, as everything is.
-fn in_workspace(mut entry: CacheEntry, run: &Run) -> CacheEntry {
-    for key in ["src", "dest"] {
-        if let Some(folder) = entry.attributes.get_mut(key) {
-            *folder = run.workspace().join(&*folder).display().to_string();
-        }
-    }
-    entry
-}
-
-/// The service's address and token (BuildKit, `cache/remotecache/gha`). The second version of the service is the only one
-/// left; container actions are not told of it by the variable that others look at.
-fn of_actions(entry: CacheEntry, run: &Run) -> Option<CacheEntry> {
-    let (Some(url), Some(token)) = (run.variable("ACTIONS_RESULTS_URL"), run.variable("ACTIONS_RUNTIME_TOKEN")) else {
-        run.log.warn(
-            "Cache left out",
-            "type=gha needs the cache service of a GitHub Actions runner, which is not at hand here",
-        );
-        return None;
-    };
-    run.mask(&token.into());
-    let entry = entry.or("url_v2", url).or("url", url).or("token", token).or("version", "2");
-    Some(match (&run.github.repository, run.github_token()) {
-        (Some(repository), Some(token)) => {
-            use secrecy::ExposeSecret as _;
-            entry.or("repository", repository.clone()).or("ghtoken", token.expose_secret())
-        }
-        _ => entry,
-    })
 }
 
 pub(super) fn add_hosts(list: Option<&List>, problems: &mut Problems) -> Vec<(String, String)> {

@@ -1,13 +1,13 @@
 //! Purpose: pushing every tag of one digest, by the engine or by the builder, and asking the registry what it has then.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
 
 use tokio::time::Instant;
 
 use super::job::{Job, Order};
 use super::plan::Plan;
 use super::summary::Report;
+use crate::commands::verified::{differs, verify};
 use crate::domain::names::Digest;
 use crate::domain::reference::ImageRef;
 use crate::runner::{Failure, Kind, Log};
@@ -25,7 +25,7 @@ pub(super) async fn pushed_by_engine(job: &Job<'_>, engine: &Engine, report: &mu
         let layers = Layers::default();
         let steps = |step: &TransferStep| layers.note(&step.status, &run.log);
         let pushed = engine.push(&reference, job.logins.for_host(tag.registry()), steps).await?;
-        verify(plan, tag, &pushed).await?;
+        verify(&plan.existence, tag, &pushed).await?;
         run.log.info(format!("{reference} {pushed} in {:.1} s (layers: {layers})", began.elapsed().as_secs_f64()));
         report.pushed.push((reference, began.elapsed()));
         match &digest {
@@ -53,7 +53,7 @@ pub(super) async fn pushed_by_builder(
     let by_digest = matches!(order.output, Output::PushDigest { .. });
     for tag in &job.plan.settings.tags {
         let named = if by_digest { tag.name().with_digest(digest.clone()) } else { tag.clone() };
-        verify(job.plan, &named, &digest).await?;
+        verify(&job.plan.existence, &named, &digest).await?;
         let what = if by_digest { named.to_string() } else { format!("{named} {digest}") };
         job.run.log.info(format!("{what} in {:.1} s", began.elapsed().as_secs_f64()));
         report.pushed.push((named.to_string(), began.elapsed()));
@@ -63,7 +63,7 @@ pub(super) async fn pushed_by_builder(
 }
 
 /// What a pull of each platform moves. The summary is worth a question, not a failure.
-async fn sizes(plan: &Plan, report: &mut Report) {
+pub(super) async fn sizes(plan: &Plan, report: &mut Report) {
     let Some((reference, _)) = report.pushed.first() else { return };
     if let Ok(reference) = reference.parse::<ImageRef>() {
         report.sizes = Box::pin(plan.existence.registry().platform_sizes(&reference)).await.unwrap_or_default();
@@ -96,32 +96,4 @@ impl std::fmt::Display for Layers {
         let (pushed, present) = (self.pushed.load(Ordering::Relaxed), self.present.load(Ordering::Relaxed));
         write!(f, "{pushed} pushed, {present} already there")
     }
-}
-
-/// A registry may answer late after a push; it may not answer something else.
-async fn verify(plan: &Plan, tag: &ImageRef, pushed: &Digest) -> Result<(), Failure> {
-    for wait in [1, 2, 4] {
-        match Box::pin(plan.existence.image_digest(tag)).await? {
-            Some(found) if found == *pushed => return Ok(()),
-            Some(found) => return Err(differs(tag, pushed, &found)),
-            None => tokio::time::sleep(Duration::from_secs(wait)).await,
-        }
-    }
-    Err(Failure::new(
-        Kind::Work,
-        "push-unverified",
-        "Push not verified",
-        format!("the registry does not know {tag} after the push"),
-    )
-    .hint("Something may remove tags in this registry, or a proxy in front of it answers from a cache."))
-}
-
-fn differs(tag: &ImageRef, expected: &Digest, found: &Digest) -> Failure {
-    Failure::new(
-        Kind::Work,
-        "digest-mismatch",
-        "Another image under this tag",
-        format!("{tag} should be {expected}, but the registry answers {found}"),
-    )
-    .hint("Another run pushed the same tag at the same time; give concurrent runs tags of their own.")
 }

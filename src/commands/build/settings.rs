@@ -3,10 +3,13 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use super::caches::{self, Direction};
 use super::inputs::{Inputs, Network};
-use super::options::{self, Context, Direction, Qemu, SourceChoice};
+use super::options::{self, Context, Qemu, SourceChoice};
+use super::ssh;
 use crate::commands::run::Run;
 use crate::contract::values::Flag;
+use crate::domain::artifact::ArtifactName;
 use crate::domain::builder::{Need, Wanted};
 use crate::domain::cache_option::CacheEntry;
 use crate::domain::reference::ImageRef;
@@ -53,6 +56,7 @@ pub(super) struct Settings {
     pub(super) qemu: Qemu,
     pub(super) attempts: usize,
     pub(super) artifact: Option<String>,
+    pub(super) digest_artifact: Option<ArtifactName>,
     pub(super) source_token: Option<secrecy::SecretString>,
 }
 
@@ -90,10 +94,10 @@ impl Settings {
             attestations: options::attestations(inputs.provenance.as_deref(), inputs.sbom.as_deref()),
             build_args: options::build_args(inputs.build_args.as_ref(), run, &mut problems),
             secrets: options::secrets(inputs.secrets, run, &mut problems),
-            ssh: options::ssh(inputs.ssh.as_ref(), run, &mut problems),
+            ssh: ssh::agents(inputs.ssh.as_ref(), run, &mut problems),
             contexts: options::contexts(inputs.build_contexts, run, &mut problems),
-            cache_from: options::caches(Direction::Import, inputs.cache_from.as_ref(), run, &mut problems),
-            cache_to: options::caches(Direction::Export, inputs.cache_to.as_ref(), run, &mut problems),
+            cache_from: caches::caches(Direction::Import, inputs.cache_from.as_ref(), run, &mut problems),
+            cache_to: caches::caches(Direction::Export, inputs.cache_to.as_ref(), run, &mut problems),
             delivery,
             load: inputs.load.map_or(delivery == Delivery::Nothing, |flag| flag.0),
             cache: cache_use(on(inputs.no_cache), inputs.no_cache_filters.unwrap_or_default().0),
@@ -113,6 +117,9 @@ impl Settings {
             qemu: options::qemu(inputs.qemu.as_deref()),
             attempts: inputs.attempts.map_or(ATTEMPTS, |count| usize::try_from(count.0).unwrap_or(ATTEMPTS).max(1)),
             artifact: inputs.artifact,
+            digest_artifact: inputs
+                .digest_artifact
+                .and_then(|name| problems.check("digest_artifact", name.parse::<ArtifactName>())),
             source_token: inputs.source_token.map(|token| token.0),
         };
         settings.check(&mut problems);
@@ -143,6 +150,9 @@ impl Settings {
             && !matches!(&self.builder, Wanted::At(address) if address.starts_with("tcp://"))
         {
             problems.add("builder_certs", "is for a builder at tcp://host:port");
+        }
+        if self.digest_artifact.is_some() && self.delivery == Delivery::Nothing {
+            problems.add("digest_artifact", "needs push or digest_only: only what is pushed has a digest to hand over");
         }
         let indexed = self.annotations.iter().any(|(target, ..)| *target != AnnotationTarget::Manifest);
         if indexed && self.platforms.len() < 2 && self.attestations.is_empty() {

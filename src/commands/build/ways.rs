@@ -1,11 +1,12 @@
 //! Purpose: the ways from a Dockerfile to where its image is wanted, one per kind of builder.
 //!
-//! An engine's builder leaves the image in the engine, which then pushes it. A builder of its own keeps the result to
+//! An engine with graph drivers is helped with what it cannot push (`assembly`). Otherwise an engine's builder leaves the image in the engine, which then pushes it. A builder of its own keeps the result to
 //! itself: what the gates look at is loaded into the engine, and what is wanted elsewhere is pushed by the builder,
 //! after the gates. Each of its solves but the first finds every step in the cache.
 
 use super::Outputs;
 use super::artifact;
+use super::assembly;
 use super::gates;
 use super::job::{Job, Order, Part};
 use super::push::{pushed_by_builder, pushed_by_engine};
@@ -24,14 +25,16 @@ use crate::services::engine::{Engine, Image};
 pub(super) async fn work(job: &Job<'_>, outputs: &mut Outputs, report: &mut Report) -> Result<(), Failure> {
     job.tell_what_is_not_granted();
     match job.abilities.home {
+        _ if job.abilities.assembles(&job.plan.settings.needs()) => assembly::work(job, outputs, report).await,
         Home::Daemon => through_builder(job, outputs, report).await,
         Home::GraphEngine | Home::ContainerdEngine => through_engine(job, outputs, report).await,
-    }
+    }?;
+    artifact::upload_digest(job, outputs).await
 }
 
 async fn through_engine(job: &Job<'_>, outputs: &mut Outputs, report: &mut Report) -> Result<(), Failure> {
-    let (plan, settings) = (job.plan, &job.plan.settings);
-    let engine = plan.engine()?;
+    let settings = &job.plan.settings;
+    let engine = job.plan.engine()?;
     // The names come last, after the gates: a refused image must not carry them.
     let order = Order { output: Output::EngineStore, platforms: settings.platforms.clone(), part: Part::Build };
     let began = tokio::time::Instant::now();
@@ -40,29 +43,52 @@ async fn through_engine(job: &Job<'_>, outputs: &mut Outputs, report: &mut Repor
     told(outputs, &built);
     let image = gates::image(engine, built.image_id.as_deref()).await?;
     shown(outputs, &image, job);
-    gates::pass(plan, job.run, engine, &image).await?;
-    match settings.delivery {
+    if !settings.load {
+        workshop::note_images(job.run, &[&image.id])?;
+    }
+    let result = from_engine(job, engine, &image, &built, outputs, report).await;
+    if settings.load {
+        return result;
+    }
+    // What the engine had only for the way out is gone afterwards, unless somebody else named it.
+    let removed = engine.remove_nameless(&image.id).await;
+    if result.is_ok() {
+        removed?;
+    }
+    workshop::note_images(job.run, &[])?;
+    result
+}
+
+/// Gates, names, push, artifact: everything for which the engine must have the image.
+async fn from_engine(
+    job: &Job<'_>,
+    engine: &Engine,
+    image: &Image,
+    built: &Built,
+    outputs: &mut Outputs,
+    report: &mut Report,
+) -> Result<(), Failure> {
+    gates::pass(job.plan, job.run, engine, image).await?;
+    match job.plan.settings.delivery {
         Delivery::Nothing => {
-            name(job, engine, &image).await?;
-            outputs.digest = built.manifest_digest.map(|digest| digest.to_string());
+            name(job, engine, image).await?;
+            outputs.digest = built.manifest_digest.as_ref().map(ToString::to_string);
         }
         Delivery::Tags => {
-            name(job, engine, &image).await?;
-            let sent = pushed_and_kept(job, engine, &image, outputs, report).await;
-            if !settings.load {
+            name(job, engine, image).await?;
+            let sent = pushed_and_kept(job, engine, image, outputs, report).await;
+            if !job.plan.settings.load {
                 unname(job, engine, sent.is_ok()).await?;
             }
             return sent;
         }
         Delivery::Digest => {
-            if settings.load {
-                name(job, engine, &image).await?;
-            }
+            name(job, engine, image).await?;
             let digest = deliver(job, outputs, report, Part::Export).await?;
             delivered(job, outputs, &digest);
         }
     }
-    artifact::upload(job, engine, &image, outputs).await
+    artifact::upload(job, engine, image, outputs).await
 }
 
 /// The artifact is made while the engine has the image under its tags: an old engine deletes an image with its last one.

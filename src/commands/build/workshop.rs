@@ -22,6 +22,7 @@ use crate::services::engine::{Endpoint, Engine, Network};
 const STATE_NAME: &str = "builder";
 const STATE_FOLDER: &str = "builder_folder";
 const STATE_NAMES: &str = "names";
+const STATE_IMAGES: &str = "images";
 
 /// A builder that answers.
 pub(super) struct Workshop {
@@ -97,19 +98,10 @@ impl Own {
             return Ok(builder);
         }
         let group = run.log.group("Start a builder container");
-        let noted = run.state.save(STATE_NAME, &self.container.name).and_then(|()| {
-            let folder = self.container.shared.as_ref().map(|shared| shared.here.display().to_string());
-            run.state.save(STATE_FOLDER, &folder.unwrap_or_default())
-        });
-        noted.map_err(|error| {
-            Failure::new(
-                Kind::Work,
-                "state-unwritable",
-                "Runner's state unwritable",
-                "the builder could not be removed later, and so is not made",
-            )
-            .caused_by(error)
-        })?;
+        let folder = self.container.shared.as_ref().map(|shared| shared.here.display().to_string());
+        let unmade = "the builder could not be removed later, and so is not made";
+        note(run, STATE_NAME, &self.container.name, unmade)?;
+        note(run, STATE_FOLDER, &folder.unwrap_or_default(), unmade)?;
         let began = tokio::time::Instant::now();
         let started = run.unless_cancelled(Box::pin(self.container.start(&self.engine))).await;
         let failure = match started {
@@ -151,33 +143,40 @@ fn has_post_stage(run: &Run) -> bool {
 /// Notes names that the engine keeps for a push alone; none when they are gone again.
 pub(super) fn note_names(run: &Run, tags: &[ImageRef]) -> Result<(), Failure> {
     let names: Vec<String> = tags.iter().map(ToString::to_string).collect();
-    run.state.save(STATE_NAMES, &names.join("\n")).map_err(|error| {
-        Failure::new(
-            Kind::Work,
-            "state-unwritable",
-            "Runner's state unwritable",
-            "names could not be removed later, and so are not given",
-        )
-        .caused_by(error)
+    note(run, STATE_NAMES, &names.join("\n"), "names could not be removed later, and so are not given")
+}
+
+/// Notes images without a name that the engine keeps for a push alone; none when they are gone again.
+pub(super) fn note_images(run: &Run, ids: &[&str]) -> Result<(), Failure> {
+    note(run, STATE_IMAGES, &ids.join("\n"), "images could not be removed later, and so are not pushed")
+}
+
+fn note(run: &Run, key: &str, value: &str, what: &str) -> Result<(), Failure> {
+    run.state.save(key, value).map_err(|error| {
+        Failure::new(Kind::Work, "state-unwritable", "Runner's state unwritable", what).caused_by(error)
     })
 }
 
-/// Takes names that a push was interrupted with.
-async fn take_names(run: &Run) -> Result<(), Failure> {
-    let names: Vec<&str> = run.state.get(STATE_NAMES).unwrap_or_default().lines().collect();
-    if names.is_empty() {
+/// Takes names and images that a push was interrupted with.
+async fn take_back(run: &Run) -> Result<(), Failure> {
+    let noted = |key: &str| -> Vec<&str> { run.state.get(key).unwrap_or_default().lines().collect() };
+    let (names, images) = (noted(STATE_NAMES), noted(STATE_IMAGES));
+    if names.is_empty() && images.is_empty() {
         return Ok(());
     }
     let engine = Clients::new(run).engine().await?;
     for name in names {
         engine.untag(name).await?;
     }
+    for id in images {
+        engine.remove_nameless(id).await?;
+    }
     Ok(())
 }
 
-/// Removes what this step left: names of an interrupted push, and its builder.
+/// Removes what this step left: names and images of an interrupted push, and its builder.
 pub(super) async fn clean_up(run: &Run) -> Result<(), Failure> {
-    take_names(run).await?;
+    take_back(run).await?;
     let Some(name) = run.state.get(STATE_NAME).filter(|name| name.starts_with(PREFIX)) else {
         return Ok(());
     };

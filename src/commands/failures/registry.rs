@@ -2,7 +2,7 @@
 
 use super::{kind_of, reason};
 use crate::runner::{Failure, Kind};
-use crate::services::registry::{Refused, RegistryError};
+use crate::services::registry::{ArchivePushError, Refused, RegistryError};
 use crate::services::{Classified as _, ErrorClass};
 
 impl From<RegistryError> for Failure {
@@ -33,6 +33,29 @@ impl From<RegistryError> for Failure {
                 .hint("Set `registry_username` and `registry_password`."),
         };
         failure.caused_by(error)
+    }
+}
+
+impl From<ArchivePushError> for Failure {
+    fn from(error: ArchivePushError) -> Self {
+        let class = error.class();
+        let failure = |title, message| Self::new(kind_of(class), "push-failed", title, message);
+        match error {
+            ArchivePushError::Registry(error) => error.into(),
+            error @ ArchivePushError::Archive(_) => {
+                failure("Image unreadable", "the engine's own copy of the image cannot be pushed")
+                    .hint("Build with `no_cache: true`, or have `builder: container` push without the engine.")
+                    .caused_by(error)
+            }
+            error @ ArchivePushError::Read(_) => {
+                failure("Image unreadable", "the engine broke off while it gave the image out")
+                    .hint("The engine's log says why; a full disk is the usual reason.")
+                    .caused_by(error)
+            }
+            error @ ArchivePushError::Spool { .. } => failure("No room for a layer", "a layer cannot be packed for the push")
+                .hint("The runner's temporary folder needs room for the largest layer.")
+                .caused_by(error),
+        }
     }
 }
 

@@ -43,7 +43,7 @@ pub mod wire {
 
 pub use request::{
     AnnotationTarget, ArchiveSink, Attestation, BuildRequest, BuildSecret, Built, CacheUse, Dockerfile, LocalSource,
-    Logins, Output, Pull, RunNetwork, Scheme, SecretValue, Source, SshAgent,
+    Logins, Output, Pull, RunNetwork, Scheme, SecretValue, Source, SshAgent, SshSource,
 };
 
 use std::path::Path;

@@ -13,6 +13,7 @@ use tokio::sync::mpsc;
 
 use crate::domain::cache_option::CacheEntry;
 use crate::domain::names::Digest;
+use crate::domain::ssh_key::PrivateKey;
 use crate::services::engine::Login;
 
 /// A folder on this machine whose files the builder may ask for.
@@ -49,13 +50,22 @@ impl From<LocalSource> for Source {
     }
 }
 
-/// An SSH agent of this machine that `RUN --mount=type=ssh` may use.
+/// An SSH agent that `RUN --mount=type=ssh` may use.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SshAgent {
     /// The id that the Dockerfile names; `default` when it names none.
     pub id: String,
-    /// Its socket.
-    pub socket: PathBuf,
+    /// Who signs.
+    pub source: SshSource,
+}
+
+/// Who signs for an SSH agent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SshSource {
+    /// An agent of this machine, at its socket.
+    Socket(PathBuf),
+    /// We ourselves, with these keys, which the builder never sees.
+    Keys(Vec<PrivateKey>),
 }
 
 /// A statement about the image that the builder attaches to it.

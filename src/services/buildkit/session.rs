@@ -7,6 +7,7 @@ mod auth;
 mod content;
 mod files;
 mod health;
+mod keys;
 mod packets;
 mod secrets;
 mod sink;

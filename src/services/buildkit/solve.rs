@@ -137,7 +137,7 @@ fn solve_request(
     reference: String,
     session: &str,
 ) -> SolveRequest {
-    let exporter = exporter(request);
+    let exporter = exporter(transport, request);
     let host_network = request.network == RunNetwork::Host;
     SolveRequest {
         r#ref: reference,
@@ -206,7 +206,7 @@ fn push_attributes(attributes: &mut HashMap<String, String>, names: &[String], s
     }
 }
 
-fn exporter(request: &BuildRequest) -> Option<Exporter> {
+fn exporter(transport: &Transport, request: &BuildRequest) -> Option<Exporter> {
     let mut attrs = HashMap::new();
     let kind = match &request.output {
         Output::Nothing => return None,
@@ -222,6 +222,10 @@ fn exporter(request: &BuildRequest) -> Option<Exporter> {
             "image"
         }
     };
+    if transport.is_engine() && matches!(request.output, Output::Push { .. } | Output::PushDigest { .. }) {
+        // An engine's builder would keep what it pushes under the names that it pushes to.
+        attrs.insert("store".to_owned(), "false".to_owned());
+    }
     if matches!(request.output, Output::EngineStore | Output::Archive) && !request.tags.is_empty() {
         attrs.insert("name".to_owned(), request.tags.join(","));
     }

@@ -221,6 +221,18 @@ impl Engine {
         }
     }
 
+    /// Removes an image that has no name. One that has, that is in use, or that is not there, stays as it is.
+    ///
+    /// # Errors
+    /// Any other failure.
+    pub async fn remove_nameless(&self, id: &str) -> Result<(), EngineError> {
+        let nameless = self.image(id).await?.is_some_and(|image| image.tags.is_empty());
+        match if nameless { self.untag(id).await } else { Ok(()) } {
+            Err(EngineError::Conflict { .. }) => Ok(()),
+            removed => removed,
+        }
+    }
+
     /// The digest that the registry has for a reference, as the engine sees the registry (its mirrors, its network, its
     /// insecure registries). `None` only when the registry definitely has no such tag or repository.
     ///

@@ -9,7 +9,9 @@
 //! let digest = existence.image_digest(&"ghcr.io/acme/app:v1".parse()?).await?; // `None` only when definitely absent
 //! ```
 
+mod archive;
 mod authorization;
+mod blobs;
 mod challenge;
 mod credentials;
 mod docker_config;
@@ -35,6 +37,8 @@ use super::engine::Login;
 use super::http::{self, RetryPolicy, TOTAL_TIMEOUT};
 use crate::domain::reference::ImageName;
 
+pub use archive::{ArchivePushError, ArchivePushed, Destination};
+pub use blobs::{Blob, Put};
 pub use credentials::LoginSources;
 pub use ecr::{login as ecr_login, public_login as ecr_public_login};
 pub use error::{Refused, RegistryError, Words};

@@ -114,13 +114,13 @@ impl RegistryClient {
         Box::pin(self.0.policy.run(Repeat::Always, attempt)).await
     }
 
-    fn url(&self, call: &Call<'_>) -> Result<Url, RegistryError> {
+    pub(super) fn url(&self, call: &Call<'_>) -> Result<Url, RegistryError> {
         let address = format!("{}/v2/{}{}", self.origin(call.name), call.name.repository(), call.path);
         address.parse().map_err(|_| call.malformed("at an address"))
     }
 
     /// One try. A token that is no longer accepted is fetched anew, once.
-    async fn once(&self, call: &Call<'_>, url: &Url) -> Result<Answer, RegistryError> {
+    pub(super) async fn once(&self, call: &Call<'_>, url: &Url) -> Result<Answer, RegistryError> {
         let known = self.known_authorization(call).await;
         let response = self.transmit(call, url, known.as_ref()).await?;
         if response.status() != StatusCode::UNAUTHORIZED {
@@ -176,7 +176,7 @@ impl RegistryClient {
     }
 }
 
-async fn read(call: &Call<'_>, mut response: Response, url: &Url) -> Result<Answer, RegistryError> {
+pub(super) async fn read(call: &Call<'_>, mut response: Response, url: &Url) -> Result<Answer, RegistryError> {
     let (status, headers) = (response.status(), response.headers().clone());
     let mut body = Vec::new();
     loop {

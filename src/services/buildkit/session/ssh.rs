@@ -1,17 +1,19 @@
-//! Purpose: SSH agents of this machine, for `RUN --mount=type=ssh`. Keys stay here; only signatures travel.
+//! Purpose: SSH agents of this machine, and one of our own for keys in files, for `RUN --mount=type=ssh`. Keys stay here;
+//! only signatures travel.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use bollard_buildkit_proto::moby::sshforward::v1::{BytesMessage, CheckAgentRequest, CheckAgentResponse, ssh_server};
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::UnixStream;
 use tokio::sync::mpsc;
 use tokio_stream::StreamExt as _;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status, Streaming};
 
-use super::super::SshAgent;
+use super::super::{SshAgent, SshSource};
+use super::keys;
 
 /// Which agent a request is for (BuildKit, `session/sshforward`).
 const ID: &str = "buildkit.ssh.id";
@@ -22,18 +24,17 @@ const PIECE: usize = 32 * 1024;
 
 /// The agents that the build may use.
 pub(super) struct Agents {
-    sockets: BTreeMap<String, PathBuf>,
+    sources: BTreeMap<String, Arc<SshSource>>,
 }
 
 impl Agents {
     pub(super) fn new(agents: &[SshAgent]) -> Self {
-        Self { sockets: agents.iter().map(|agent| (agent.id.clone(), agent.socket.clone())).collect() }
+        Self { sources: agents.iter().map(|agent| (agent.id.clone(), Arc::new(agent.source.clone()))).collect() }
     }
 
-    fn socket(&self, id: &str) -> Result<&Path, Status> {
+    fn source(&self, id: &str) -> Result<&Arc<SshSource>, Status> {
         let id = if id.is_empty() { DEFAULT_ID } else { id };
-        let found = self.sockets.get(id).map(PathBuf::as_path);
-        found.ok_or_else(|| Status::not_found(format!("the build was given no SSH agent {id}")))
+        self.sources.get(id).ok_or_else(|| Status::not_found(format!("the build was given no SSH agent {id}")))
     }
 }
 
@@ -42,7 +43,7 @@ impl ssh_server::Ssh for Agents {
     type ForwardAgentStream = ReceiverStream<Result<BytesMessage, Status>>;
 
     async fn check_agent(&self, request: Request<CheckAgentRequest>) -> Result<Response<CheckAgentResponse>, Status> {
-        self.socket(&request.get_ref().id)?;
+        self.source(&request.get_ref().id)?;
         Ok(Response::new(CheckAgentResponse {}))
     }
 
@@ -51,30 +52,48 @@ impl ssh_server::Ssh for Agents {
         request: Request<Streaming<BytesMessage>>,
     ) -> Result<Response<Self::ForwardAgentStream>, Status> {
         let id = request.metadata().get(ID).and_then(|id| id.to_str().ok()).unwrap_or_default();
-        let socket = self.socket(id)?;
-        let unreachable =
-            |error| Status::unavailable(format!("the SSH agent at {} does not answer: {error}", socket.display()));
-        let (mut from_agent, mut to_agent) = UnixStream::connect(socket).await.map_err(unreachable)?.into_split();
-        let mut asked = request.into_inner();
-        let (sender, receiver) = mpsc::channel(4);
+        let source = Arc::clone(self.source(id)?);
+        let asked = request.into_inner();
+        if let SshSource::Socket(socket) = source.as_ref() {
+            let unreachable =
+                |error| Status::unavailable(format!("the SSH agent at {} does not answer: {error}", socket.display()));
+            let agent = UnixStream::connect(socket).await.map_err(unreachable)?;
+            return Ok(Response::new(relay(agent, asked)));
+        }
+        let (near, far) = tokio::io::duplex(PIECE);
         tokio::spawn(async move {
-            while let Some(Ok(message)) = asked.next().await {
-                if to_agent.write_all(&message.data).await.is_err() {
-                    return;
-                }
-            }
-            // The agent sees that nothing more is asked.
-            let _ = to_agent.shutdown().await;
-        });
-        tokio::spawn(async move {
-            let mut piece = vec![0; PIECE];
-            while let Ok(length @ 1..) = from_agent.read(&mut piece).await {
-                let message = BytesMessage { data: piece[..length].to_vec() };
-                if sender.send(Ok(message)).await.is_err() {
-                    return;
-                }
+            if let SshSource::Keys(found) = source.as_ref() {
+                keys::serve(found, far).await;
             }
         });
-        Ok(Response::new(ReceiverStream::new(receiver)))
+        Ok(Response::new(relay(near, asked)))
     }
+}
+
+/// Carries what is asked to an agent, and its answers back.
+fn relay(
+    agent: impl AsyncRead + AsyncWrite + Send + 'static,
+    mut asked: Streaming<BytesMessage>,
+) -> ReceiverStream<Result<BytesMessage, Status>> {
+    let (mut from_agent, mut to_agent) = tokio::io::split(agent);
+    let (sender, receiver) = mpsc::channel(4);
+    tokio::spawn(async move {
+        while let Some(Ok(message)) = asked.next().await {
+            if to_agent.write_all(&message.data).await.is_err() {
+                return;
+            }
+        }
+        // The agent sees that nothing more is asked.
+        let _ = to_agent.shutdown().await;
+    });
+    tokio::spawn(async move {
+        let mut piece = vec![0; PIECE];
+        while let Ok(length @ 1..) = from_agent.read(&mut piece).await {
+            let message = BytesMessage { data: piece[..length].to_vec() };
+            if sender.send(Ok(message)).await.is_err() {
+                return;
+            }
+        }
+    });
+    ReceiverStream::new(receiver)
 }

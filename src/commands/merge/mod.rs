@@ -6,17 +6,21 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::framework::{Command, Limit, Verdict};
-use super::run::Run;
-use super::shared::Group;
-use super::upstream::Clients;
+use crate::commands::framework::{Command, Limit, Verdict};
+use crate::commands::run::Run;
+use crate::commands::shared::Group;
+use crate::commands::upstream::Clients;
+use crate::commands::verified;
 use crate::contract::values::{Lines, List, Map};
+use crate::domain::globs::Globs;
 use crate::domain::image_index::{self, Index, IndexError};
 use crate::domain::markdown::{Markdown, code};
 use crate::domain::names::{Digest, TagName};
 use crate::domain::reference::{ImageName, ImageRef};
 use crate::runner::{Failure, Kind, Problems};
 use crate::services::registry::{Existence, Manifest};
+
+mod handed;
 
 /// `merge`.
 pub struct Merge;
@@ -32,6 +36,9 @@ pub struct Inputs {
     /// Digests of the parts, one per line: `sha256:…` or `name@sha256:…`, such as the output `image_ref` of builds with
     /// `digest_only`.
     pub digests: Option<Lines>,
+    /// Artifacts of this run that hold digests, as a glob on their names: those of builds with `digest_artifact`, or files
+    /// with one digest a line, or empty files named after a digest.
+    pub artifact: Option<String>,
     /// Annotations of the index, `key=value`.
     pub annotations: Option<Map>,
 }
@@ -91,7 +98,11 @@ impl Command for Merge {
     type Outputs = Outputs;
 
     async fn plan(inputs: Inputs, run: &Run, outputs: &mut Outputs) -> Result<Plan, Failure> {
-        let wanted = Wanted::of(&inputs)?;
+        let mut wanted = Wanted::of(&inputs, &[])?;
+        if let Some(glob) = artifact(&inputs)? {
+            let handed = handed::lines(&glob, run).await?;
+            wanted = Wanted::of(&inputs, &handed)?;
+        }
         outputs.tags = wanted.tags.iter().map(ToString::to_string).collect();
         outputs.image = outputs.tags.first().cloned();
         let existence = Clients::new(run).existence(None, &[wanted.image.registry()])?;
@@ -123,13 +134,9 @@ impl Command for Merge {
         let group = run.log.group("Push the index");
         // By its digest first: a tag never points to what is not there.
         let by_digest = plan.image.with_digest(plan.digest.clone());
-        for place in std::iter::once(&by_digest).chain(&plan.tags) {
-            let put = Box::pin(plan.existence.registry().put_manifest(place, &plan.manifest));
-            run.unless_cancelled(put).await??;
-            let found = run.unless_cancelled(Box::pin(plan.existence.image_digest(place))).await??;
-            if found.as_ref() != Some(&plan.digest) {
-                return Err(unverified(place, &plan.digest, found.as_ref()));
-            }
+        let places: Vec<ImageRef> = std::iter::once(&by_digest).chain(&plan.tags).cloned().collect();
+        verified::put(run, &plan.existence, &plan.manifest, &places).await?;
+        for place in &places {
             run.log.info(format!("{place} is {}", plan.digest));
         }
         drop(group);
@@ -148,20 +155,25 @@ struct Wanted {
 }
 
 impl Wanted {
-    fn of(inputs: &Inputs) -> Result<Self, Failure> {
+    /// What the inputs ask for, with the digests that were `handed` over in artifacts.
+    fn of(inputs: &Inputs, handed: &[String]) -> Result<Self, Failure> {
         let mut problems = Problems::default();
         let texts = inputs.tags.as_ref().map(|tags| tags.0.as_slice()).unwrap_or_default();
         let image = image(inputs.image.as_deref(), texts, &mut problems);
         let tags = image.as_ref().map(|image| tags(image, texts, &mut problems)).unwrap_or_default();
-        let lines = inputs.digests.as_ref().map(|lines| lines.0.as_slice()).unwrap_or_default();
-        let parts = image.as_ref().map(|image| parts(image, lines, &mut problems)).unwrap_or_default();
-        if lines.is_empty() {
+        let lines = inputs.digests.as_ref().map(|lines| lines.0.clone()).unwrap_or_default();
+        let mut all = Vec::new();
+        if let Some(image) = &image {
+            parts(image, "digests", &lines, &mut all, &mut problems);
+            parts(image, "artifact", handed, &mut all, &mut problems);
+        }
+        if lines.is_empty() && inputs.artifact.is_none() {
             problems.missing("digests");
         }
         problems.into_result()?;
         let image =
             image.ok_or_else(|| Failure::input("image is required", "Set `image`, or full references as `tags`."))?;
-        Ok(Self { image, tags, parts })
+        Ok(Self { image, tags, parts: all })
     }
 }
 
@@ -197,8 +209,16 @@ fn tags(image: &ImageName, texts: &[String], problems: &mut Problems) -> Vec<Ima
     tags
 }
 
-fn parts(image: &ImageName, lines: &[String], problems: &mut Problems) -> Vec<Digest> {
-    let mut parts: Vec<Digest> = Vec::new();
+/// The glob on artifacts, when one is given.
+fn artifact(inputs: &Inputs) -> Result<Option<Globs>, Failure> {
+    let mut problems = Problems::default();
+    let glob = inputs.artifact.as_deref().and_then(|text| problems.check("artifact", text.parse::<Globs>()));
+    problems.into_result()?;
+    Ok(glob)
+}
+
+/// Adds the digests of an input, each once.
+fn parts(image: &ImageName, input: &str, lines: &[String], parts: &mut Vec<Digest>, problems: &mut Problems) {
     for line in lines {
         let (name, digest) = line.rsplit_once('@').map_or((None, line.as_str()), |(name, digest)| (Some(name), digest));
         if let Some(name) = name
@@ -206,17 +226,16 @@ fn parts(image: &ImageName, lines: &[String], problems: &mut Problems) -> Vec<Di
             && name.parse::<ImageRef>().ok().is_none_or(|reference| reference.name() != image)
         {
             problems
-                .add("digests", format!("has '{line}', which is not in {image}: an index must lie beside its parts"));
+                .add(input, format!("has '{line}', which is not in {image}: an index must lie beside its parts"));
             continue;
         }
         let text = if digest.contains(':') { digest.to_owned() } else { format!("sha256:{digest}") };
         match text.parse::<Digest>() {
             Ok(digest) if parts.contains(&digest) => {}
             Ok(digest) => parts.push(digest),
-            Err(_) => problems.add("digests", format!("has '{line}', which is not a digest (sha256:…)")),
+            Err(_) => problems.add(input, format!("has '{line}', which is not a digest (sha256:…)")),
         }
     }
-    parts
 }
 
 fn absent(part: &ImageRef) -> Failure {
@@ -239,17 +258,6 @@ fn no_index(error: IndexError) -> Failure {
         IndexError::Empty => failure.hint("Give digests of images."),
     };
     failure.caused_by(error)
-}
-
-fn unverified(place: &ImageRef, expected: &Digest, found: Option<&Digest>) -> Failure {
-    let answer = found.map_or_else(|| "that it has no such image".to_owned(), ToString::to_string);
-    Failure::new(
-        Kind::Work,
-        "digest-mismatch",
-        "Index not verified",
-        format!("{place} should be {expected}, but the registry answers {answer}"),
-    )
-    .hint("Another run pushed the same tag at the same time; give concurrent runs tags of their own.")
 }
 
 fn section(plan: &Plan) -> String {
