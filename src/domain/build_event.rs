@@ -138,7 +138,9 @@ impl BuildEvent {
     pub fn of_platform(self, platform: &str) -> Self {
         let id = |vertex: VertexId| VertexId(format!("{platform} {vertex}"));
         let named = |name: String| match name.strip_prefix('[') {
-            Some(rest) if !name.starts_with("[internal]") && !name.starts_with("[auth]") => format!("[{platform} {rest}"),
+            Some(rest) if !name.starts_with("[internal]") && !name.starts_with("[auth]") => {
+                format!("[{platform} {rest}")
+            }
             _ => name,
         };
         match self {
@@ -168,8 +170,7 @@ mod tests {
             ("exporting to image", "exporting to image"),
         ] {
             let event = BuildEvent::Started { vertex: VertexId::new("a"), name: name.to_owned() };
-            let expected =
-                BuildEvent::Started { vertex: VertexId::new("linux/arm64 a"), name: expected.to_owned() };
+            let expected = BuildEvent::Started { vertex: VertexId::new("linux/arm64 a"), name: expected.to_owned() };
             assert_eq!(event.of_platform("linux/arm64"), expected);
         }
     }

@@ -120,16 +120,13 @@ impl Archive {
         let layers = paths.iter().map(|path| self.layer(path)).collect::<Result<Vec<_>, _>>()?;
         check(&layers, config)?;
         let [manifest_type, config_type, layer_type] = if annotations.is_empty() { DOCKER } else { OCI };
-        let layers = layers.iter().map(|layer| {
-            json!({"mediaType": layer_type, "size": layer.size, "digest": layer.packed.as_str()})
-        });
+        let layers = layers
+            .iter()
+            .map(|layer| json!({"mediaType": layer_type, "size": layer.size, "digest": layer.packed.as_str()}));
         let mut manifest = Map::from_iter([
             ("schemaVersion".to_owned(), json!(2)),
             ("mediaType".to_owned(), json!(manifest_type)),
-            (
-                "config".to_owned(),
-                json!({"mediaType": config_type, "size": config.len(), "digest": digest_of(config)}),
-            ),
+            ("config".to_owned(), json!({"mediaType": config_type, "size": config.len(), "digest": digest_of(config)})),
             ("layers".to_owned(), layers.collect()),
         ]);
         if !annotations.is_empty() {
@@ -166,7 +163,11 @@ fn check(layers: &[&PackedLayer], config: &[u8]) -> Result<(), ArchiveError> {
     let config: Value = serde_json::from_slice(config).map_err(|_| ArchiveError::NoList)?;
     let expected = config["rootfs"]["diff_ids"].as_array().map(Vec::as_slice).unwrap_or_default();
     if expected.len() != layers.len() {
-        return Err(ArchiveError::Lacks(format!("{} of {} layers", expected.len().abs_diff(layers.len()), expected.len())));
+        return Err(ArchiveError::Lacks(format!(
+            "{} of {} layers",
+            expected.len().abs_diff(layers.len()),
+            expected.len()
+        )));
     }
     for (at, (layer, expected)) in layers.iter().zip(expected).enumerate() {
         let expected = expected.as_str().unwrap_or_default();
@@ -194,10 +195,12 @@ mod tests {
     fn archive() -> Archive {
         let contents = ["a", "b", "a"].map(|letter| digest(letter).to_string());
         let config = json!({"rootfs": {"diff_ids": contents}});
-        let list = json!([{"Config": "c.json", "RepoTags": null, "Layers": ["1/layer.tar", "2/layer.tar", "3/layer.tar"]}]);
+        let list =
+            json!([{"Config": "c.json", "RepoTags": null, "Layers": ["1/layer.tar", "2/layer.tar", "3/layer.tar"]}]);
         Archive {
             layers: [("1/layer.tar".into(), layer("a", "d")), ("2/layer.tar".into(), layer("b", "e"))].into(),
-            small: [("manifest.json".into(), list.to_string().into()), ("c.json".into(), config.to_string().into())].into(),
+            small: [("manifest.json".into(), list.to_string().into()), ("c.json".into(), config.to_string().into())]
+                .into(),
             links: [("3/layer.tar".into(), "../1/layer.tar".into())].into(),
         }
     }
@@ -209,7 +212,8 @@ mod tests {
         assert_eq!(image.media_type, DOCKER[0]);
         assert_eq!(manifest["config"]["digest"], "sha256:c");
         assert_eq!(manifest["config"]["size"], image.config.len());
-        let digests: Vec<_> = manifest["layers"].as_array().unwrap().iter().map(|layer| layer["digest"].clone()).collect();
+        let digests: Vec<_> =
+            manifest["layers"].as_array().unwrap().iter().map(|layer| layer["digest"].clone()).collect();
         assert_eq!(digests, [digest("d"), digest("e"), digest("d")].map(|digest| json!(digest.as_str())));
         assert_eq!(manifest.get("annotations"), None);
     }

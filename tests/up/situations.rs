@@ -73,8 +73,17 @@ fn said(outcome: &Outcome) -> String {
 
 /// The same without what engines of different ages say in different words.
 fn common(text: &str) -> String {
-    let words = regex::Regex::new("[a-z: ]*driver failed programming external connectivity.*address already in use");
-    words.unwrap().replace_all(text, "<words>: address already in use").into_owned()
+    let words = [
+        (
+            "[a-z: ]*driver failed programming external connectivity.*address already in use",
+            "<words>: address already in use",
+        ),
+        ("failed to create task for container: ", ""),
+        (": unknown\\. ", ". "),
+    ];
+    words.iter().fold(text.to_owned(), |text, (pattern, put)| {
+        regex::Regex::new(pattern).unwrap().replace_all(&text, *put).into_owned()
+    })
 }
 
 fn row(situation: &Situation) -> (String, String, f64) {

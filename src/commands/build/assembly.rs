@@ -219,8 +219,10 @@ async fn whole(job: &Job<'_>, name: &ImageName, pushed: &[ArchivePushed]) -> Res
         verified::verify(&job.plan.existence, &place, &part.manifest.digest).await?;
         descriptors.extend(Box::pin(registry.descriptors(&place)).await?.unwrap_or_default());
     }
-    let own: Map<String, Value> =
-        annotations(job, AnnotationTarget::ManifestDescriptor).into_iter().map(|(key, value)| (key, json!(value))).collect();
+    let own: Map<String, Value> = annotations(job, AnnotationTarget::ManifestDescriptor)
+        .into_iter()
+        .map(|(key, value)| (key, json!(value)))
+        .collect();
     if !own.is_empty() {
         descriptors.iter_mut().for_each(|descriptor| descriptor["annotations"] = Value::Object(own.clone()));
     }

@@ -13,8 +13,8 @@ use crate::contract::values::Count;
 use crate::runner::Failure;
 
 mod apply;
-mod assembly;
 mod artifact;
+mod assembly;
 mod caches;
 mod emulators;
 mod gates;

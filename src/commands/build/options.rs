@@ -12,9 +12,7 @@ use crate::domain::reference::{ImageName, ImageRef};
 use crate::domain::shell;
 use crate::domain::update::{Update, UpdateError};
 use crate::runner::Problems;
-use crate::services::buildkit::{
-    AnnotationTarget, Attestation, BuildSecret, LocalSource, SecretValue, Source,
-};
+use crate::services::buildkit::{AnnotationTarget, Attestation, BuildSecret, LocalSource, SecretValue, Source};
 
 /// Where the files come from.
 #[derive(Debug, Clone, PartialEq, Eq)]

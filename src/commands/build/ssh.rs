@@ -39,16 +39,14 @@ fn source(place: &str, run: &Run) -> Result<SshSource, String> {
     }
     let paths: Vec<PathBuf> = text.split(',').map(|path| run.workspace().join(path.trim())).collect();
     if let [socket] = paths.as_slice()
-        && std::fs::metadata(socket)
-            .is_ok_and(|found| std::os::unix::fs::FileTypeExt::is_socket(&found.file_type()))
+        && std::fs::metadata(socket).is_ok_and(|found| std::os::unix::fs::FileTypeExt::is_socket(&found.file_type()))
     {
         return Ok(SshSource::Socket(socket.clone()));
     }
     let keys = paths.iter().map(|path| {
         let shown = path.display();
-        let found = std::fs::metadata(path).map_err(|_| {
-            format!("there is nothing at {shown}; the action sees the workspace and RUNNER_TEMP only")
-        })?;
+        let found = std::fs::metadata(path)
+            .map_err(|_| format!("there is nothing at {shown}; the action sees the workspace and RUNNER_TEMP only"))?;
         if !found.is_file() || found.len() > LARGEST {
             return Err(format!("{shown} is neither a socket nor a private key"));
         }

@@ -52,9 +52,11 @@ impl From<ArchivePushError> for Failure {
                     .hint("The engine's log says why; a full disk is the usual reason.")
                     .caused_by(error)
             }
-            error @ ArchivePushError::Spool { .. } => failure("No room for a layer", "a layer cannot be packed for the push")
-                .hint("The runner's temporary folder needs room for the largest layer.")
-                .caused_by(error),
+            error @ ArchivePushError::Spool { .. } => {
+                failure("No room for a layer", "a layer cannot be packed for the push")
+                    .hint("The runner's temporary folder needs room for the largest layer.")
+                    .caused_by(error)
+            }
         }
     }
 }

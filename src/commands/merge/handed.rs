@@ -32,7 +32,9 @@ pub(super) async fn lines(glob: &Globs, run: &Run) -> Result<Vec<String>, Failur
                 "No digest in an artifact",
                 format!("the artifact '{name}' holds no digest"),
             )
-            .hint("Let `artifact` match only what `build` left with `digest_artifact`, or files with one digest a line."));
+            .hint(
+                "Let `artifact` match only what `build` left with `digest_artifact`, or files with one digest a line.",
+            ));
         }
         lines.extend(found);
     }

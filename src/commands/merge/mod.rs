@@ -225,8 +225,7 @@ fn parts(image: &ImageName, input: &str, lines: &[String], parts: &mut Vec<Diges
             && name.parse::<ImageName>().ok().as_ref() != Some(image)
             && name.parse::<ImageRef>().ok().is_none_or(|reference| reference.name() != image)
         {
-            problems
-                .add(input, format!("has '{line}', which is not in {image}: an index must lie beside its parts"));
+            problems.add(input, format!("has '{line}', which is not in {image}: an index must lie beside its parts"));
             continue;
         }
         let text = if digest.contains(':') { digest.to_owned() } else { format!("sha256:{digest}") };

@@ -137,9 +137,13 @@ pub(crate) fn class_of_words(message: &str) -> Option<ErrorClass> {
 }
 
 /// Words of Go's network stack and of registries that are down.
-const UNAVAILABLE: [&str; 12] = [
+const UNAVAILABLE: [&str; 16] = [
     "connection refused",
     "connection reset",
+    "server closed idle connection",
+    "broken pipe",
+    "client connection lost",
+    "gateway timeout",
     "no such host",
     "i/o timeout",
     "deadline exceeded",

@@ -62,8 +62,7 @@ impl RegistryClient {
         let begin = &begin;
         let patience = self.0.timeout + Duration::from_secs(blob.size / SLOWEST);
         let attempt = || async move {
-            let timed_out =
-                |_| RegistryError::TimedOut { asked: begin.asked.clone(), registry: begin.registry() };
+            let timed_out = |_| RegistryError::TimedOut { asked: begin.asked.clone(), registry: begin.registry() };
             tokio::time::timeout(patience, self.upload(begin, blob)).await.map_err(timed_out)?
         };
         Box::pin(self.0.policy.run(Repeat::Always, attempt)).await?;

@@ -121,7 +121,14 @@ mod tests {
                     let ran = tool.stdin(std::fs::File::open(&signed).unwrap()).output().unwrap();
                     assert!(ran.status.success(), "{kind} {bits}: {}", String::from_utf8_lossy(&ran.stderr));
                 };
-                run(&["sign".as_ref(), "-n".as_ref(), "file".as_ref(), "-f".as_ref(), public.as_ref(), signed.as_ref()]);
+                run(&[
+                    "sign".as_ref(),
+                    "-n".as_ref(),
+                    "file".as_ref(),
+                    "-f".as_ref(),
+                    public.as_ref(),
+                    signed.as_ref(),
+                ]);
                 run(&["check-novalidate".as_ref(), "-n".as_ref(), "file".as_ref(), "-s".as_ref(), signature.as_ref()]);
             }
             let listed = Command::new("ssh-add").env("SSH_AUTH_SOCK", &socket).arg("-l").output().unwrap();
