@@ -59,3 +59,26 @@ mod told;
 mod tyk;
 #[path = "rehearsal/walk.rs"]
 mod walk;
+
+/// An example that nobody walks is one that nobody knows to work.
+#[test]
+fn every_workflow_of_every_example_is_walked() {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    let walks =
+        |folder: &str| std::fs::read_to_string(root.join(format!("tests/rehearsal/{}.rs", folder.replace('-', "_"))));
+    let mut missing = Vec::new();
+    for example in std::fs::read_dir(root.join("examples")).unwrap().flatten().filter(|entry| entry.path().is_dir()) {
+        let folder = example.file_name().to_string_lossy().into_owned();
+        let source = walks(&folder).unwrap_or_default();
+        for workflow in std::fs::read_dir(example.path().join(".github/workflows")).unwrap().flatten() {
+            let file = workflow.file_name().to_string_lossy().into_owned();
+            // Four that differ by a name are walked in a loop over it.
+            let name = file.strip_suffix("-integration.yml").map(|name| format!("\"{name}\""));
+            let looped = name.is_some_and(|name| source.contains("{name}-integration.yml") && source.contains(&name));
+            if !looped && !source.contains(&file) {
+                missing.push(format!("{folder}/{file}"));
+            }
+        }
+    }
+    assert!(missing.is_empty(), "no walk through {}", missing.join(", "));
+}

@@ -37,12 +37,10 @@ const LEFT_OUT: [&str; 24] = [
     "failed_tasks",
 ];
 
-static VARYING: LazyLock<[(Regex, &str); 3]> = LazyLock::new(|| {
-    [
-        (Regex::new("sha256:[0-9a-f]{64}").unwrap(), "<digest>"),
-        (Regex::new(r"\b[0-9a-f]{40}\b").unwrap(), "<commit>"),
-        (Regex::new(r"\b\d+ (ms|s)\b").unwrap(), "<duration>"),
-    ]
+static DIGEST: LazyLock<Regex> = LazyLock::new(|| Regex::new("sha256:[0-9a-f]{64}").unwrap());
+
+static VARYING: LazyLock<[(Regex, &str); 2]> = LazyLock::new(|| {
+    [(Regex::new(r"\b[0-9a-f]{40}\b").unwrap(), "<commit>"), (Regex::new(r"\b\d+ (ms|s)\b").unwrap(), "<duration>")]
 });
 
 impl Walked {
@@ -57,7 +55,9 @@ impl Walked {
 
     /// A text with names in place of what varies.
     pub(crate) fn named(&self, text: &str) -> String {
-        let text = self.shown.iter().fold(text.to_owned(), |text, (what, name)| text.replace(what, name));
+        // Digests first: a short name may by chance be part of one.
+        let text = DIGEST.replace_all(text, "<digest>").into_owned();
+        let text = self.shown.iter().fold(text, |text, (what, name)| text.replace(what, name));
         let text = VARYING.iter().fold(text, |text, (pattern, name)| pattern.replace_all(&text, *name).into_owned());
         normalise::text(&text)
     }
