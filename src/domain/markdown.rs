@@ -57,6 +57,16 @@ impl Markdown {
         self
     }
 
+    /// What is known, one name and value per line; both are Markdown of our own. A table would need a head, and has none.
+    #[must_use]
+    pub fn facts(self, rows: impl IntoIterator<Item = Vec<String>>) -> Self {
+        self.bullets(rows.into_iter().map(|row| match row.as_slice() {
+            [name, values @ ..] => format!("**{name}:** {}", values.join(" ").replace('
+', "<br>")),
+            [] => String::new(),
+        }))
+    }
+
     /// A code block whose fence is longer than any run of backticks inside.
     #[must_use]
     pub fn code_block(mut self, language: &str, text: &str) -> Self {

@@ -28,7 +28,7 @@ pub(super) struct Report {
 
 pub(super) fn section(plan: &Plan, report: &Report, outputs: &Outputs) -> String {
     let title = outputs.image.as_deref().map_or_else(|| "Build".to_owned(), |image| format!("Build of {image}"));
-    let mut markdown = Markdown::new().heading(3, &title).table(&["", ""], facts(plan, report, outputs));
+    let mut markdown = Markdown::new().heading(3, &title).facts(facts(plan, report, outputs));
     let slowest = slowest(&report.build);
     if !slowest.is_empty() {
         let rows = slowest.into_iter().map(|(name, took)| vec![code(&name), format!("{:.1} s", took.as_secs_f64())]);

@@ -225,7 +225,7 @@ fn summarise(run: &Run, aws: Option<&Aws>, logins: &[(String, Login)], export: b
     );
     let reach = if export { "all later steps of the job" } else { "this step, and steps that take `docker_config`" };
     rows.push(vec![escaped("For"), reach.to_owned()]);
-    run.summary.section(Markdown::new().heading(3, "🔑 Logged in").table(&["", ""], rows).into_string());
+    run.summary.section(Markdown::new().heading(3, "🔑 Logged in").facts(rows).into_string());
 }
 
 /// Deletes the docker configuration and takes the variables from the steps that are still to come.

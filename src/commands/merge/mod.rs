@@ -270,5 +270,5 @@ fn section(plan: &Plan) -> String {
         vec!["Attestations".to_owned(), plan.attestations.to_string()],
         vec!["Pushed".to_owned(), plan.tags.iter().map(|tag| code(&tag.to_string())).collect::<Vec<_>>().join("\n")],
     ];
-    Markdown::new().heading(3, &format!("Index of {}", plan.image)).table(&["", ""], rows).into_string()
+    Markdown::new().heading(3, &format!("Index of {}", plan.image)).facts(rows).into_string()
 }

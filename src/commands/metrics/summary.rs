@@ -22,7 +22,7 @@ pub(super) fn section(report: &Report, comparison: Option<&Comparison>, run: &Ru
     if let Some(chart) = duration_chart(&report.total.days) {
         section = section.mermaid(&chart);
     }
-    section = section.table(&["", ""], further(report));
+    section = section.facts(further(report));
     section = images(section, report);
     if !report.notes.is_empty() {
         section = section.bullets(report.notes.iter().map(|note| escaped(note)));

@@ -167,7 +167,7 @@ fn summary(outputs: &Outputs, tried: &[Tried]) -> Markdown {
     row("Commit", outputs.sha.as_deref().map(code));
     row("Fresh", outputs.fresh.map(|fresh| fresh.to_string()));
     row("Attempts", outputs.attempts.map(|attempts| attempts.0.to_string()));
-    let markdown = Markdown::new().heading(3, heading).table(&["", ""], rows);
+    let markdown = Markdown::new().heading(3, heading).facts(rows);
     if tried.is_empty() {
         return markdown;
     }

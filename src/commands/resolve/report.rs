@@ -44,7 +44,7 @@ pub(super) fn section(plan: &Plan) -> String {
     }
     decision.push(vec!["Next".to_owned(), escaped(&next_step(plan))]);
     let mut markdown =
-        Markdown::new().heading(3, &format!("Image resolved: {}", resolution.strategy)).table(&["", ""], decision);
+        Markdown::new().heading(3, &format!("Image resolved: {}", resolution.strategy)).facts(decision);
     if !plan.subject.is_empty() {
         let parts = plan.subject.iter().map(|(name, value)| format!("{name} {}", code(value)));
         markdown = markdown.raw(&format!("Under test: {}", parts.collect::<Vec<_>>().join(", ")));
@@ -65,5 +65,5 @@ pub(super) fn built(start: &Start, outputs: &Outputs, is_well: bool) -> String {
     let digest = outputs.digest.as_deref().filter(|_| is_well);
     rows.push(vec!["Image".to_owned(), digest.map_or_else(|| "not built".to_owned(), code)]);
     let title = if is_well { "Built by the companion" } else { "Not built by the companion" };
-    Markdown::new().heading(3, title).table(&["", ""], rows).into_string()
+    Markdown::new().heading(3, title).facts(rows).into_string()
 }

@@ -5,6 +5,8 @@ use std::fmt::Write as _;
 use super::classes::ImageFigures;
 use super::figures::Day;
 
+/// Of lines and bars.
+const COLOUR: &str = "#1f6feb";
 /// Most points of a chart; more are not readable.
 const MOST_POINTS: usize = 31;
 
@@ -51,7 +53,8 @@ fn label(name: &str) -> String {
 }
 
 fn chart(title: &str, unit: &str, labels: &[String], values: &[String], kind: &str) -> String {
-    let mut text = String::from("xychart-beta\n");
+    // The palette of Mermaid's own theme is all but invisible; this blue is seen on white and on dark pages.
+    let mut text = format!("%%{{init: {{\"themeVariables\": {{\"xyChart\": {{\"plotColorPalette\": \"{COLOUR}\"}}}}}}}}%%\nxychart-beta\n");
     let _ = writeln!(text, "  title \"{title}\"");
     let _ = writeln!(text, "  x-axis [{}]", labels.join(", "));
     let _ = writeln!(text, "  y-axis \"{unit}\"");
