@@ -61,8 +61,7 @@ impl Markdown {
     #[must_use]
     pub fn facts(self, rows: impl IntoIterator<Item = Vec<String>>) -> Self {
         self.bullets(rows.into_iter().map(|row| match row.as_slice() {
-            [name, values @ ..] => format!("**{name}:** {}", values.join(" ").replace('
-', "<br>")),
+            [name, values @ ..] => format!("**{name}:** {}", values.join(" ").replace('\n', "<br>")),
             [] => String::new(),
         }))
     }

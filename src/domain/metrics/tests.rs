@@ -293,5 +293,6 @@ fn charts_hold_no_markup_of_others() {
     assert!(duration_chart(&days[..2]).is_none());
     let mut images = ImageFigures::default();
     images.classes.insert("x\"]\n  bar [1".into(), ClassFigures { images: 3, bytes: 0 });
-    assert_eq!(image_chart(&[images]).unwrap().lines().count(), 5);
+    // Colours, kind, title, two axes, bars.
+    assert_eq!(image_chart(&[images]).unwrap().lines().count(), 6);
 }

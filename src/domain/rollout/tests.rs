@@ -465,6 +465,23 @@ fn silence_ends_the_watch_and_a_short_one_does_not() {
 }
 
 #[test]
+fn of_two_that_bring_the_same_the_first_is_ours() {
+    let listed = |arn: &str, at: f64| Listed {
+        deployment: ServiceDeployment { arn: arn.into(), created_at: Some(time(at)), ..ServiceDeployment::default() },
+        task_definition: Some(OURS.to_owned()),
+    };
+    // Newest first, as ECS lists them, and the other way round.
+    for order in [[("again", 9.0), (ARN, 1.0)], [(ARN, 1.0), ("again", 9.0)]] {
+        let target = Target { task_definition: OURS.into(), ..Target::default() };
+        let limits = Limits { timeout: Duration::from_secs(100), crash_limit: 0, silence: Duration::from_secs(30) };
+        let mut rollout = Rollout::new(target, limits);
+        let both = order.map(|(arn, at)| listed(arn, at)).to_vec();
+        rollout.learn(Duration::from_secs(10), &Question::Deployments, Answer::Deployments(both));
+        assert_eq!(rollout.arn(), Some(ARN));
+    }
+}
+
+#[test]
 fn the_way_back_is_awaited_to_its_own_end() {
     let back = |status| {
         let target = Target { arn: Some(ARN.into()), goal: Goal::Return, ..Target::default() };
