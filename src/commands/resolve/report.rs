@@ -43,8 +43,7 @@ pub(super) fn section(plan: &Plan) -> String {
         decision.push(vec!["Branch".to_owned(), code(branch)]);
     }
     decision.push(vec!["Next".to_owned(), escaped(&next_step(plan))]);
-    let mut markdown =
-        Markdown::new().heading(3, &format!("Image resolved: {}", resolution.strategy)).facts(decision);
+    let mut markdown = Markdown::new().heading(3, &format!("Image resolved: {}", resolution.strategy)).facts(decision);
     if !plan.subject.is_empty() {
         let parts = plan.subject.iter().map(|(name, value)| format!("{name} {}", code(value)));
         markdown = markdown.raw(&format!("Under test: {}", parts.collect::<Vec<_>>().join(", ")));

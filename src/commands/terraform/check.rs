@@ -167,7 +167,9 @@ fn tell(
                 escaped(&shortened(&clean(&found.summary), 200)),
             ]
         });
-        story.sections.push(Markdown::new().heading(4, "Validation").table(&["Severity", "Where", "What"], rows).into_string());
+        story
+            .sections
+            .push(Markdown::new().heading(4, "Validation").table(&["Severity", "Where", "What"], rows).into_string());
     }
     if let Some(findings) = findings.filter(|findings| findings.total() > 0) {
         let reports = Reports { findings: Some(findings.clone()), ..Reports::default() };

@@ -54,7 +54,9 @@ fn label(name: &str) -> String {
 
 fn chart(title: &str, unit: &str, labels: &[String], values: &[String], kind: &str) -> String {
     // The palette of Mermaid's own theme is all but invisible; this blue is seen on white and on dark pages.
-    let mut text = format!("%%{{init: {{\"themeVariables\": {{\"xyChart\": {{\"plotColorPalette\": \"{COLOUR}\"}}}}}}}}%%\nxychart-beta\n");
+    let mut text = format!(
+        "%%{{init: {{\"themeVariables\": {{\"xyChart\": {{\"plotColorPalette\": \"{COLOUR}\"}}}}}}}}%%\nxychart-beta\n"
+    );
     let _ = writeln!(text, "  title \"{title}\"");
     let _ = writeln!(text, "  x-axis [{}]", labels.join(", "));
     let _ = writeln!(text, "  y-axis \"{unit}\"");
