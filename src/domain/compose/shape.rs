@@ -103,7 +103,7 @@ impl<'de, A: MapAccess<'de>, T: Deserialize<'de> + Merge> MapAccess<'de> for Own
             match key {
                 Key::Extension => drop(self.map.next_value::<IgnoredAny>()?),
                 Key::Merge => {
-                    self.merged.extend(self.map.next_value::<Merged<Keys<T>>>()?.0.into_iter().map(|of| of.0))
+                    self.merged.extend(self.map.next_value::<Merged<Keys<T>>>()?.0.into_iter().map(|of| of.0));
                 }
                 Key::Own(name) => {
                     let name: StringDeserializer<A::Error> = name.into_deserializer();

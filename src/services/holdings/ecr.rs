@@ -51,7 +51,7 @@ impl EcrHoldings {
                     contents.extend(batch.iter().map(|digest| content_of(digest, &manifests, &failures)));
                 }
                 Err(error) => {
-                    contents.extend(batch.iter().map(|_| Content::Unreadable(error.class(), with_causes(&error))))
+                    contents.extend(batch.iter().map(|_| Content::Unreadable(error.class(), with_causes(&error))));
                 }
             }
         }
