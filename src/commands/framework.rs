@@ -16,6 +16,7 @@ use crate::contract::parse::parse;
 use crate::contract::spec::{self, InputSpec, OutputSpec};
 use crate::domain::markdown::Markdown;
 use crate::runner::{Failure, InputPairs, Kind, Problems};
+use crate::services::asking;
 
 /// Time that a cancelled command has to leave things as it promises; the runner kills 10 s after its first signal.
 const GRACE: Duration = Duration::from_millis(5500);
@@ -189,12 +190,15 @@ async fn execute<C: Command>(pairs: &InputPairs, run: &Run) -> Finished {
             Limit::Whole(default) => Some(run.common.timeout.map_or(default, |timeout| timeout.0)),
             Limit::Own => None,
         };
-        tokio::select! {
-            biased;
-            result = steps::<C>(pairs, run, &mut outputs) => result,
-            () = grace(run) => Err(Failure::cancelled()),
-            limit = expired(limit) => Err(timed_out(limit)),
-        }
+        let work = async {
+            tokio::select! {
+                biased;
+                result = steps::<C>(pairs, run, &mut outputs) => result,
+                () = grace(run) => Err(Failure::cancelled()),
+                failure = expired(limit) => Err(failure),
+            }
+        };
+        asking::noted(work).await
     };
     Finished { outputs: pairs_of(&outputs), result }
 }
@@ -227,19 +231,16 @@ async fn grace(run: &Run) {
     tokio::time::sleep(GRACE).await;
 }
 
-async fn expired(limit: Option<Duration>) -> Duration {
+async fn expired(limit: Option<Duration>) -> Failure {
     match limit {
-        Some(limit) => {
-            tokio::time::sleep(limit).await;
-            limit
-        }
+        Some(limit) => timed_out(limit, &asking::time_is_up(limit).await),
         None => std::future::pending().await,
     }
 }
 
-fn timed_out(limit: Duration) -> Failure {
+fn timed_out(limit: Duration, waited_for: &str) -> Failure {
     let limit = crate::contract::values::Span(limit);
-    Failure::new(Kind::Work, "timeout", "Out of time", format!("the command did not end within {limit}"))
+    Failure::new(Kind::Work, "timeout", "Out of time", format!("the command did not end within {limit}{waited_for}"))
         .hint("Raise `timeout` if this work may take longer.")
 }
 

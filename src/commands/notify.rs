@@ -245,10 +245,13 @@ fn failure_of(error: WebhookError) -> Failure {
         WebhookError::Refused { status: 400 | 413 | 422, .. } => {
             failure(Kind::Work, "webhook-refused").hint("Check that `format` fits the service behind the address.")
         }
-        other if other.class().is_transient() => {
+        other if other.class().is_transient() && !matches!(other, WebhookError::Foreign { .. }) => {
             failure(Kind::Upstream, "webhook-unavailable").hint("The service is down, or limits how much it takes.")
         }
-        _ => failure(Kind::Work, "webhook-refused"),
+        WebhookError::Foreign { .. } => failure(Kind::Upstream, "webhook-unavailable")
+            .hint("A proxy answers in place of the service: let the runner pass it, or set NO_PROXY and HTTPS_PROXY."),
+        _ => failure(Kind::Work, "webhook-refused")
+            .hint("The service's own words say what it does not take; if it does not say, run again later."),
     };
     failure.caused_by(error)
 }

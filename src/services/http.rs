@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use backon::{BackoffBuilder as _, ExponentialBuilder, Retryable as _};
 
+use super::asking::asking;
 use super::{Classified, ErrorClass};
 
 /// Time to establish a connection.
@@ -169,6 +170,7 @@ pub async fn send(request: reqwest::RequestBuilder) -> Result<reqwest::Response,
     let (client, request) = request.build_split();
     let request = request.map_err(HttpError::Setup)?;
     let target = shown(request.url());
+    let _asking = asking(&target);
     let answer = tokio::time::timeout(TOTAL_TIMEOUT, client.execute(request)).await;
     let response = match answer {
         Ok(Ok(response)) => response,

@@ -6,6 +6,7 @@
 use std::sync::Arc;
 
 pub mod artifacts;
+pub mod asking;
 pub mod aws;
 pub mod buildkit;
 pub mod engine;

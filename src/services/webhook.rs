@@ -8,6 +8,7 @@ use std::time::Duration;
 use secrecy::{ExposeSecret as _, SecretString};
 use url::Url;
 
+use super::asking::asking;
 use super::http::{self as policy, HttpError, Repeat, RetryPolicy, TOTAL_TIMEOUT, wait_asked};
 use super::{Classified, ErrorClass};
 
@@ -48,6 +49,12 @@ pub enum WebhookError {
         /// HTTP status.
         status: u16,
     },
+    /// A web page with status 200: whatever answered, it took no message.
+    #[error("{host} answered with a web page, as a proxy that wants a login does")]
+    Foreign {
+        /// Host of the address.
+        host: String,
+    },
     /// A refusal.
     #[error("{host} answered {status}{}", said(.message))]
     Refused {
@@ -70,7 +77,9 @@ impl Classified for WebhookError {
     fn class(&self) -> ErrorClass {
         match self {
             Self::Address => ErrorClass::Invalid,
-            Self::Setup(_) | Self::Unanswered { .. } | Self::Late { .. } => ErrorClass::Unavailable,
+            Self::Setup(_) | Self::Unanswered { .. } | Self::Late { .. } | Self::Foreign { .. } => {
+                ErrorClass::Unavailable
+            }
             Self::Redirect { .. } => ErrorClass::Failed,
             Self::Refused { status, .. } => ErrorClass::of_status(*status),
         }
@@ -146,6 +155,7 @@ impl Webhook {
     }
 
     async fn send_once(&self, body: &serde_json::Value) -> Result<(), WebhookError> {
+        let _asking = asking(self.host());
         let request = self.http.post(self.url.clone()).json(body).send();
         let answer = tokio::time::timeout(TOTAL_TIMEOUT, request).await;
         let answer = answer.map_err(|_| WebhookError::Late { host: self.host() })?;
@@ -156,7 +166,11 @@ impl Webhook {
         })?;
         let status = response.status();
         if status.is_success() {
-            return Ok(());
+            // The type does not tell: Slack's own "ok" is called text/html.
+            return match is_page(&first_line(response).await) {
+                true => Err(WebhookError::Foreign { host: self.host() }),
+                false => Ok(()),
+            };
         }
         if status.is_redirection() {
             return Err(WebhookError::Redirect { host: self.host(), status: status.as_u16() });
@@ -165,6 +179,11 @@ impl Webhook {
         let message = first_line(response).await;
         Err(WebhookError::Refused { host: self.host(), status: status.as_u16(), message, retry_after })
     }
+}
+
+fn is_page(line: &str) -> bool {
+    let line = line.to_ascii_lowercase();
+    line.starts_with("<!doctype html") || line.starts_with("<html")
 }
 
 async fn first_line(mut response: reqwest::Response) -> String {

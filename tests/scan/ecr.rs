@@ -153,7 +153,11 @@ fn a_scan_that_does_not_end_runs_out_of_time() {
     let world = world(Scan { statuses: vec!["IN_PROGRESS".into()], ..Scan::default() });
     let outcome = failing(scan(&world).input("timeout", "1s"), 1, "timeout");
     assert!(!outcome.has_output("passed"));
-    insta::assert_snapshot!(error(&outcome).replace(&host(&world.state()), "<host>"));
+    // Whether a question was open at that moment differs from run to run.
+    let asked =
+        regex::Regex::new(r"; (it still waited for|the last that it asked was) ecr:\w+ on image \S+/web:v1").unwrap();
+    let said = asked.replace(&error(&outcome), "").into_owned();
+    insta::assert_snapshot!(said.replace(&host(&world.state()), "<host>"));
     world.finish();
 }
 

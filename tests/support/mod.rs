@@ -22,6 +22,7 @@
     reason = "test support: shared by several test binaries, each using a part of it, and free to panic"
 )]
 
+pub mod clock;
 pub mod normalise;
 pub mod runner_grammar;
 
@@ -55,6 +56,7 @@ pub struct Landfall {
     token: String,
     post: bool,
     longest: Duration,
+    glance: Duration,
     job: TempDir,
 }
 
@@ -78,6 +80,7 @@ impl Landfall {
             token: String::new(),
             post: false,
             longest: LONGEST_RUN,
+            glance: Duration::from_millis(5),
             job,
         };
         run.set_runner_environment();
@@ -205,10 +208,30 @@ impl Landfall {
         self
     }
 
+    /// Another address wherever inputs, variables and files of the workspace name this one.
+    #[must_use]
+    pub fn readdressed(mut self, from: &str, to: &str) -> Self {
+        let put = |text: &mut OsString| {
+            if let Some(known) = text.to_str().filter(|known| known.contains(from)) {
+                *text = known.replace(from, to).into();
+            }
+        };
+        self.inputs.iter_mut().for_each(|(_, value)| put(value));
+        self.environment.values_mut().for_each(put);
+        self
+    }
+
     /// It may take longer than tests usually do.
     #[must_use]
     pub fn patience(mut self, longest: Duration) -> Self {
         self.longest = longest;
+        self
+    }
+
+    /// One of very many: looked at less often while it runs.
+    #[must_use]
+    pub fn among_many(mut self) -> Self {
+        self.glance = Duration::from_millis(25);
         self
     }
 
@@ -401,7 +424,7 @@ impl Running {
                 let _ = self.child.0.kill();
                 panic!("it does not end; its log so far:\n{}", self.log_so_far());
             }
-            std::thread::sleep(Duration::from_millis(5));
+            std::thread::sleep(self.run.glance);
         };
         let text = |name: &str| {
             let mut bytes = Vec::new();

@@ -31,6 +31,8 @@ pub struct Aws {
     pub denied: Vec<String>,
     /// Globs of actions that this AWS does not know, as emulators and old regions do not.
     pub unsupported: Vec<String>,
+    /// Signatures whose time is more than five minutes off are refused, as AWS refuses them.
+    pub strict_clock: bool,
     /// How many requests each issued session serves before it counts as expired.
     pub session_uses: Option<u32>,
     pub(super) counter: u64,
@@ -60,6 +62,7 @@ impl Default for Aws {
             roles: BTreeMap::new(),
             denied: Vec::new(),
             unsupported: Vec::new(),
+            strict_clock: false,
             session_uses: None,
             counter: 0,
         }
@@ -260,6 +263,9 @@ fn caller(state: &mut State, request: &Request) -> Result<String, AwsError> {
         state.violation(format!("{} request signed for {service}", request.skin));
     }
     let (now, limit) = (state.clock.now(), state.aws.session_uses);
+    if state.aws.strict_clock {
+        timely(request, now)?;
+    }
     let unknown =
         || AwsError::new("UnrecognizedClientException", "The security token included in the request is invalid.");
     let key = state.aws.keys.get_mut(*id).ok_or_else(unknown)?;
@@ -272,6 +278,20 @@ fn caller(state: &mut State, request: &Request) -> Result<String, AwsError> {
         return Err(AwsError::new("ExpiredTokenException", "The security token included in the request is expired"));
     }
     Ok(key.arn.clone())
+}
+
+/// The signature's time must be within five minutes of ours (IAM documentation, "Troubleshoot Signature Version 4").
+fn timely(request: &Request, now: Moment) -> Result<(), AwsError> {
+    let given = request.header("x-amz-date").unwrap_or_default();
+    let signed = jiff::civil::DateTime::strptime("%Y%m%dT%H%M%SZ", given);
+    let signed = signed.ok().and_then(|time| time.to_zoned(jiff::tz::TimeZone::UTC).ok()).map(|time| time.timestamp());
+    if signed.is_some_and(|signed| now.0.duration_since(signed).abs().as_secs() <= 300) {
+        return Ok(());
+    }
+    let code = if request.skin == Skin::Sts { "SignatureDoesNotMatch" } else { "InvalidSignatureException" };
+    let now = now.0.strftime("%Y%m%dT%H%M%SZ");
+    let message = format!("Signature expired: {given} is now earlier than {now} ({now} - 5 min.)");
+    Err(AwsError { status: 403, ..AwsError::new(code, message) })
 }
 
 /// Text for an XML document.

@@ -300,6 +300,7 @@ async fn answer(door: Door, shared: &Arc<Shared>, wire: &Wire, request: axum::ex
         let mut state = shared.lock();
         let reply = reply(&mut state, &request, &effect);
         state.requests[index].status = if effect.reset { 0 } else { reply.status };
+        state.requests[index].answered = reply.body.len();
         reply
     };
     travel(one_way).await;

@@ -26,6 +26,8 @@ pub struct Recorded {
     pub body: String,
     /// The status answered; 0 while held, or when the connection was cut.
     pub status: u16,
+    /// Bytes of the answer's body.
+    pub answered: usize,
 }
 
 const SECRET_HEADERS: [&str; 4] = ["authorization", "x-amz-security-token", "cookie", "proxy-authorization"];
@@ -49,6 +51,7 @@ impl Recorded {
             headers: headers.collect(),
             body: String::from_utf8_lossy(&request.body[..end]).into_owned(),
             status: 0,
+            answered: 0,
         }
     }
 

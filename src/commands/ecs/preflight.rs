@@ -47,7 +47,7 @@ pub(crate) async fn check(plan: &Plan, run: &Run) -> Result<BTreeMap<String, Vec
                         .reason("image-not-found", "Image not found")
                         .hint("Was it pushed, and to this region and account?"),
                 ),
-                Some(Look::Unknown(error)) => unchecked(run, &format!("image {image}"), &error)?,
+                Some(Look::Unknown(error)) => unchecked(run, &format!("image {image}"), error)?,
                 Some(Look::Missing(_)) | None => {}
             }
         }
@@ -64,10 +64,11 @@ pub(crate) async fn check(plan: &Plan, run: &Run) -> Result<BTreeMap<String, Vec
 }
 
 /// Says what could not be checked; credentials that are refused end the run.
-fn unchecked(run: &Run, object: &str, error: &AwsError) -> Result<(), Failure> {
+fn unchecked(run: &Run, object: &str, error: AwsError) -> Result<(), Failure> {
     if error.class() == ErrorClass::Unauthenticated {
-        let message = format!("{object} could not be checked: {error}");
-        return Err(Failure::new(crate::runner::Kind::Auth, "aws-unauthenticated", "AWS credentials refused", message));
+        let failure = Failure::from(error);
+        let message = format!("{object} could not be checked: {}", failure.message);
+        return Err(Failure { message, ..failure });
     }
     run.log.warn("Not checked", format!("{object} could not be checked before the deployment: {error}"));
     Ok(())
@@ -172,7 +173,7 @@ async fn check_secrets(
         match look_at_secret(session, secret).await {
             Look::There(()) => {}
             Look::Missing(message) => findings.add(missing_secret(message)),
-            Look::Unknown(error) => unchecked(run, &format!("secret {secret}"), &error)?,
+            Look::Unknown(error) => unchecked(run, &format!("secret {secret}"), error)?,
         }
     }
     for parameters in parameters.chunks(PARAMETERS_PER_CALL) {
@@ -183,7 +184,7 @@ async fn check_secrets(
                 }
             }
             Look::Missing(message) => findings.add(missing_secret(message)),
-            Look::Unknown(error) => unchecked(run, &format!("parameters {}", parameters.join(", ")), &error)?,
+            Look::Unknown(error) => unchecked(run, &format!("parameters {}", parameters.join(", ")), error)?,
         }
     }
     Ok(())
@@ -272,7 +273,7 @@ async fn check_logs(
                     );
                 }
             }
-            Err(error) => unchecked(run, &object, &error)?,
+            Err(error) => unchecked(run, &object, error)?,
         }
     }
     Ok(())

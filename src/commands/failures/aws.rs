@@ -101,6 +101,9 @@ fn role_hints(error: &RoleError) -> Vec<String> {
             vec!["Give the job `permissions: id-token: write`; jobs of forks never get it.".to_owned()]
         }
         RoleError::Unanswered { .. } => vec!["Try again later.".to_owned()],
+        RoleError::Refused { source: AwsError::Refused(refusal), .. } if is_skewed(refusal) => {
+            vec![CLOCK_HINT.to_owned()]
+        }
         RoleError::Refused { source, .. } if let Some(hint) = request_hint(source) => vec![hint.to_owned()],
         RoleError::Refused { claims: Some(claims), .. } => trust_hints(claims),
         RoleError::Refused { source: AwsError::NoCredentials, .. } => no_credentials(),
@@ -151,6 +154,7 @@ fn refusal_hints(refusal: &Refusal, class: ErrorClass) -> Vec<String> {
         ErrorClass::Unauthenticated if refusal.code.starts_with("ExpiredToken") || refusal.code == "RequestExpired" => {
             vec!["The session has ended. With `role_to_assume` Landfall renews it by itself; sessions of earlier steps it cannot renew.".to_owned()]
         }
+        ErrorClass::Unauthenticated if is_skewed(refusal) => vec![CLOCK_HINT.to_owned()],
         ErrorClass::Unauthenticated => {
             vec!["Check the keys, and that AWS_SESSION_TOKEN belongs to them.".to_owned()]
         }
@@ -158,8 +162,25 @@ fn refusal_hints(refusal: &Refusal, class: ErrorClass) -> Vec<String> {
             vec!["Try again later; https://health.aws.amazon.com shows the state of AWS.".to_owned()]
         }
         ErrorClass::NotFound => vec!["Check the name, the region and the account.".to_owned()],
-        ErrorClass::Invalid | ErrorClass::Failed => Vec::new(),
+        ErrorClass::Invalid | ErrorClass::Failed => {
+            vec![
+                "AWS's own words say what it does not take; if something else changed at the same time, run again."
+                    .to_owned(),
+            ]
+        }
     }
+}
+
+/// What helps when our clock and AWS's differ.
+const CLOCK_HINT: &str = "The clock of this machine and AWS's differ by more than five minutes: set it, and let it be kept right (chrony, \
+                          systemd-timesyncd); on a virtual machine the host's clock counts.";
+
+/// Whether the signature's time was refused (IAM user guide, "Troubleshoot Signature Version 4").
+fn is_skewed(refusal: &Refusal) -> bool {
+    let said = &refusal.message;
+    refusal.code == "RequestTimeTooSkewed"
+        || said.contains("Signature expired")
+        || said.contains("Signature not yet current")
 }
 
 /// AWS names the missing action in its words (`… is not authorized to perform: iam:PassRole on resource: …`); it need

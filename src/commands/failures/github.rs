@@ -66,7 +66,8 @@ fn of_refusal(
             }
         }
         ErrorClass::Unavailable => unavailable(usual("GitHub unavailable")),
-        ErrorClass::Invalid | ErrorClass::Failed => usual("GitHub refused the request"),
+        ErrorClass::Invalid | ErrorClass::Failed => usual("GitHub refused the request")
+            .hint("GitHub's own words say what it does not take; if something else changed at the same time, run again."),
     }
 }
 

@@ -97,6 +97,8 @@ fn of_refusal(failure: Failure, refused: &Refused, class: ErrorClass) -> Failure
         }
         ErrorClass::Unavailable => failure.hint(format!("{host} did not answer properly, however often it was asked; try again later.")),
         ErrorClass::NotFound => failure.hint("Check registry and repository."),
-        ErrorClass::Invalid | ErrorClass::Failed => failure,
+        ErrorClass::Invalid | ErrorClass::Failed => failure.hint(format!(
+            "The words of {host} say what it does not take; if something else changed at the same time, run again."
+        )),
     }
 }

@@ -10,6 +10,7 @@ use crate::domain::pace::Limits;
 use crate::domain::reference::ImageName;
 use crate::domain::retention::{Age, Policy, PolicyBlock};
 use crate::runner::{Failure, Kind, Problems, nearest};
+use crate::services::asking;
 
 /// How long a whole run may take when nobody says; GitHub's hourly limit lets it do most in that time.
 const TIMEOUT: Duration = Duration::from_secs(3600);
@@ -79,13 +80,13 @@ impl Settings {
 
     /// Work that touches nothing, within the run's time.
     pub(super) async fn in_time<T>(&self, work: impl Future<Output = T>) -> Result<T, Failure> {
-        tokio::time::timeout(self.timeout, work).await.map_err(|_| {
+        asking::in_time(self.timeout, work).await.map_err(|waited_for| {
             let limit = crate::contract::values::Span(self.timeout);
             Failure::new(
                 Kind::Work,
                 "timeout",
                 "Out of time",
-                format!("the plan was not made within {limit}; nothing was deleted"),
+                format!("the plan was not made within {limit}{waited_for}; nothing was deleted"),
             )
             .hint("Raise `timeout`; manifests that were read once are remembered in the snapshot.")
         })

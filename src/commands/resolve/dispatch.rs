@@ -17,6 +17,7 @@ use crate::domain::names::RepositoryName;
 use crate::domain::reference::ImageRef;
 use crate::runner::{Failure, Kind, input_pairs};
 use crate::services::Classified as _;
+use crate::services::asking;
 use crate::services::github::{
     Attempts, Conclusion, GithubClient, GithubError, Job, Repository, RunFilter, RunStatus, WorkflowRun,
 };
@@ -112,7 +113,7 @@ pub(super) async fn build(start: &Start, run: &Run, outputs: &mut Outputs) -> Re
     let ended = tokio::select! {
         ended = watch.until_ended(outputs) => ended,
         () = run.cancel.cancelled() => Err(Failure::cancelled()),
-        () = tokio::time::sleep(start.limit) => Err(late(start)),
+        waited_for = asking::time_is_up(start.limit) => Err(late(start, &waited_for)),
     };
     if ended.is_ok() {
         watch.leave_nothing();
@@ -433,8 +434,8 @@ fn not_started(error: GithubError) -> Failure {
         .hint("`companion_token` needs `actions: write` for the companion, or `contents: write` for a repository_dispatch.")
 }
 
-fn late(start: &Start) -> Failure {
-    let message = format!("the run of {} did not end within {}", start.what(), Span(start.limit));
+fn late(start: &Start, waited_for: &str) -> Failure {
+    let message = format!("the run of {} did not end within {}{waited_for}", start.what(), Span(start.limit));
     Failure::new(Kind::Work, "timeout", "Out of time", message).hint("Raise `timeout` if the build may take longer.")
 }
 

@@ -14,6 +14,7 @@ use crate::domain::dispatch::fill;
 use crate::domain::ladder::{Answer, LadderError, Question, Resolution, Step, Walk};
 use crate::domain::reference::ImageRef;
 use crate::runner::{Failure, Kind};
+use crate::services::asking;
 
 mod dispatch;
 mod questions;
@@ -163,13 +164,13 @@ impl Command for ChooseImage {
     async fn plan(inputs: Inputs, run: &Run, _outputs: &mut Outputs) -> Result<Plan, Failure> {
         let settings = Settings::read(inputs, run).await?;
         let limit = settings.limit;
-        match tokio::time::timeout(limit, decide(settings, run)).await {
+        match asking::in_time(limit, decide(settings, run)).await {
             Ok(plan) => plan,
-            Err(_) => Err(Failure::new(
+            Err(waited_for) => Err(Failure::new(
                 Kind::Work,
                 "timeout",
                 "Out of time",
-                format!("the questions were not answered within {}", Span(limit)),
+                format!("the questions were not answered within {}{waited_for}", Span(limit)),
             )
             .hint("Raise `timeout`, or try again later.")),
         }

@@ -244,16 +244,16 @@ fn by_service(
     if let Some(before) = complete.next() {
         return Ok((before.task_definition.clone(), History::default()));
     }
+    let (kind, why) = match trouble {
+        TroubleKind::Denied | TroubleKind::Unauthenticated => (Kind::Auth, "was refused"),
+        TroubleKind::Unavailable => (Kind::Upstream, "got no usable answer"),
+        TroubleKind::UnknownQuestion => (Kind::Input, "is not known there"),
+    };
     let message = format!(
-        "which revision of {} worked before {} cannot be told: ECS does not list its deployments",
+        "which revision of {} worked before {} cannot be told: ecs:ListServiceDeployments {why}",
         service.name,
         short(current.as_str())
     );
-    let kind = match trouble {
-        TroubleKind::Denied | TroubleKind::Unauthenticated => Kind::Auth,
-        TroubleKind::Unavailable => Kind::Upstream,
-        TroubleKind::UnknownQuestion => Kind::Input,
-    };
     Err(Failure::new(kind, "previous-unknown", "Previous revision unknown", message)
         .hint("Name one with `to`; `list: true` shows which there are.")
         .hint("Or allow `ecs:ListServiceDeployments` and `ecs:DescribeServiceRevisions`."))

@@ -9,6 +9,7 @@ use crate::commands::run::Run;
 use crate::domain::image_index;
 use crate::domain::scan::{EcrScan, EcrState, MOST_FINDINGS};
 use crate::runner::{Failure, Kind};
+use crate::services::asking;
 use crate::services::aws::scans::ScanSubject;
 use crate::services::aws::{AwsError, Session, SessionOptions};
 
@@ -22,9 +23,9 @@ pub(super) async fn scan(settings: &Settings, run: &Run) -> Result<Scanned, Fail
     let connecting = Box::pin(Session::connect(SessionOptions { region, ..options }));
     let session = run.unless_cancelled(connecting).await??;
     let waiting = run.unless_cancelled(finished(settings, run, &session));
-    match tokio::time::timeout(settings.limit, waiting).await {
+    match asking::in_time(settings.limit, waiting).await {
         Ok(scanned) => scanned?,
-        Err(_) => Err(super::late(settings)),
+        Err(waited_for) => Err(super::late(settings, &waited_for)),
     }
 }
 

@@ -12,6 +12,7 @@ use super::shared::Group;
 use crate::contract::values::{Flag, List, Map, Span};
 use crate::domain::scan::{Gate, Scan};
 use crate::runner::{Failure, Kind};
+use crate::services::asking;
 
 mod ecr;
 mod report;
@@ -165,8 +166,8 @@ impl Command for ScanImage {
             }
         };
         let scanned = tokio::select! {
-            scanned = tokio::time::timeout(settings.limit + LAST_WORDS, scanning) => {
-                scanned.unwrap_or_else(|_| Err(late(settings)))
+            scanned = asking::in_time(settings.limit + LAST_WORDS, scanning) => {
+                scanned.unwrap_or_else(|waited_for| Err(late(settings, &waited_for)))
             }
             () = cancelled(run) => Err(Failure::cancelled()),
         };
@@ -185,8 +186,8 @@ async fn cancelled(run: &Run) {
     tokio::time::sleep(Duration::from_secs(5)).await;
 }
 
-fn late(settings: &Settings) -> Failure {
-    let message = format!("the scan of {} did not end within {}", settings.image, Span(settings.limit));
+fn late(settings: &Settings, waited_for: &str) -> Failure {
+    let message = format!("the scan of {} did not end within {}{waited_for}", settings.image, Span(settings.limit));
     Failure::new(Kind::Work, "timeout", "No scan result", message)
         .hint("Raise `timeout`; without a result the image does not pass.")
 }

@@ -215,7 +215,7 @@ fn read(settings: &Settings, path: &Path, run: &Run) -> Result<Scanned, Failure>
 fn not_run(error: ToolError, settings: &Settings) -> Failure {
     match error {
         ToolError::Cancelled => Failure::cancelled(),
-        ToolError::TimedOut { .. } => super::late(settings),
+        ToolError::TimedOut { .. } => super::late(settings, ""),
         error => error.into(),
     }
 }

@@ -221,6 +221,9 @@ impl Rollout {
             TroubleKind::Unavailable if !never_answered => {
                 if at >= self.last_answer + self.limits.silence {
                     self.conclude(Verdict::LostContact { message });
+                } else if about_deployment && at >= self.last_of_deployment + self.limits.silence {
+                    // The rest of ECS answers: what the service says itself is better than waiting for the timeout.
+                    return self.do_without(question, TroubleKind::Denied, message);
                 }
                 Vec::new()
             }
@@ -229,7 +232,7 @@ impl Rollout {
     }
 
     /// Goes on without the answers to a question that is refused for good.
-    fn do_without(&mut self, question: &Question, kind: TroubleKind, message: String) -> Vec<Progress> {
+    pub(super) fn do_without(&mut self, question: &Question, kind: TroubleKind, message: String) -> Vec<Progress> {
         self.urgent.retain(|other| std::mem::discriminant(other) != std::mem::discriminant(question));
         let lost = match question {
             Question::Deployments | Question::Deployment(_) => {

@@ -482,6 +482,21 @@ fn of_two_that_bring_the_same_the_first_is_ours() {
 }
 
 #[test]
+fn deployments_that_are_silent_alone_are_done_without() {
+    let mut rollout = Rollout::new(
+        Target { arn: Some(ARN.into()), ..Target::default() },
+        Limits { timeout: Duration::from_secs(600), crash_limit: 3, silence: Duration::from_secs(60) },
+    );
+    let trouble = || Answer::Trouble(Trouble { kind: TroubleKind::Unavailable, message: "503".into() });
+    let question = Question::Deployment(ARN.into());
+    rollout.learn(Duration::from_secs(58), &Question::StoppedTasks, Answer::StoppedTasks(Vec::new()));
+    assert!(rollout.learn(Duration::from_secs(59), &question, trouble()).is_empty());
+    let progress = rollout.learn(Duration::from_secs(61), &question, trouble());
+    assert!(matches!(progress.as_slice(), [Progress::Degraded(message)] if message.contains("503")), "{progress:?}");
+    assert_eq!(rollout.verdict(), None);
+}
+
+#[test]
 fn the_way_back_is_awaited_to_its_own_end() {
     let back = |status| {
         let target = Target { arn: Some(ARN.into()), goal: Goal::Return, ..Target::default() };

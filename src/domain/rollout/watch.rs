@@ -57,6 +57,8 @@ pub struct Rollout {
     pub(super) without_tasks: bool,
     pub(super) without_service: bool,
     pub(super) last_answer: Duration,
+    /// The same, of the deployment alone.
+    pub(super) last_of_deployment: Duration,
     pub(super) alarms: Vec<String>,
     pub(super) verdict: Option<Verdict>,
 }
@@ -90,6 +92,7 @@ impl Rollout {
             without_tasks: false,
             without_service: false,
             last_answer: Duration::ZERO,
+            last_of_deployment: Duration::ZERO,
             alarms: Vec::new(),
             verdict: None,
         }
@@ -182,10 +185,17 @@ impl Rollout {
         }
         if !matches!(answer, Answer::Trouble(_)) {
             self.last_answer = at;
+            if matches!(answer, Answer::Deployments(_) | Answer::Deployment(Some(_))) {
+                self.last_of_deployment = at;
+            }
         }
         match answer {
             Answer::Deployments(listed) => self.learn_listing(at, listed),
             Answer::Deployment(Some(deployment)) => self.learn_deployment(&deployment),
+            // Not there for long: what the service says itself is better than waiting for the timeout.
+            Answer::Deployment(None) if at >= self.last_of_deployment + self.limits.silence => {
+                self.do_without(question, TroubleKind::Denied, "ECS does not find the deployment any more".to_owned())
+            }
             // Not there: a reading older than the listing it was found in.
             Answer::Deployment(None) => Vec::new(),
             Answer::Service(Some(service)) => self.learn_service(at, &service),

@@ -13,6 +13,7 @@ use serde_json::Value;
 
 use super::error::{AwsError, Call};
 use super::{Session, partition};
+use crate::services::asking::asking;
 use crate::services::http::{self, Repeat};
 
 /// A service that speaks the JSON protocol.
@@ -118,6 +119,7 @@ impl Session {
         F: FnMut() -> Fut,
         Fut: Future<Output = Result<T, AwsError>>,
     {
+        self.credentials().await?;
         let used = self.0.credentials.key().await;
         match self.0.policy.run(repeat, &mut attempt).await {
             Err(error) if self.can_go_on(&error, used.as_deref()).await => self.0.policy.run(repeat, attempt).await,
@@ -175,6 +177,7 @@ impl Session {
             unsent: source.is_connect(),
             source: Box::new(source.without_url()),
         };
+        let _asking = asking(call);
         let late = || AwsError::Unanswered { call: call.clone(), unsent: false, source: "no answer in time".into() };
         let exchange = async {
             let response = self.0.http.execute(request).await.map_err(unanswered)?;

@@ -37,6 +37,7 @@ pub use query::TargetHealth;
 pub use role::{OidcEndpoint, RoleRequest};
 
 use super::SecretObserver;
+use super::asking::asking;
 use super::http::{self, Repeat, RetryPolicy};
 use renewal::{Renewing, Source};
 use role::AssumedRole;
@@ -201,8 +202,13 @@ impl Session {
     {
         let mut attempt = || {
             let sent = operation();
-            async move { sent.await.map_err(|error| AwsError::of_sdk(call, error)) }
+            async move {
+                let _asking = asking(call);
+                sent.await.map_err(|error| AwsError::of_sdk(call, error))
+            }
         };
+        // Fetched now: a role that cannot be assumed is said as that, and its own retries are not themselves retried.
+        self.credentials().await?;
         let used = self.0.credentials.key().await;
         match policy.run(repeat, &mut attempt).await {
             Err(error) if self.can_go_on(&error, used.as_deref()).await => policy.run(repeat, attempt).await,

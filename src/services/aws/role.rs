@@ -11,6 +11,7 @@ use base64::Engine as _;
 use secrecy::{ExposeSecret as _, SecretString};
 
 use super::error::{AwsError, Call};
+use crate::services::asking::asking;
 use crate::services::http::{self, HttpError, Repeat, RetryPolicy};
 use crate::services::{Classified, ErrorClass, SecretObserver};
 
@@ -196,6 +197,7 @@ impl AssumedRole {
 
     async fn with_token(&self, jwt: &SecretString) -> Result<Issued, AwsError> {
         let call = self.call("AssumeRoleWithWebIdentity");
+        let _asking = asking(&call);
         let operation = self.sts.assume_role_with_web_identity();
         let answer = operation
             .role_arn(&self.request.role)
@@ -212,6 +214,7 @@ impl AssumedRole {
 
     async fn with_own_credentials(&self) -> Result<Issued, AwsError> {
         let call = self.call("AssumeRole");
+        let _asking = asking(&call);
         let operation = self.sts.assume_role();
         let answer = operation
             .role_arn(&self.request.role)
@@ -257,6 +260,7 @@ impl AssumedRole {
             .map_err(|_| HttpError::Malformed { target: "ACTIONS_ID_TOKEN_REQUEST_URL".into(), expected: "a URL" })?;
         url.query_pairs_mut().append_pair("audience", endpoint.audience.as_deref().unwrap_or(AUDIENCE));
         let target = http::shown(&url);
+        let _asking = asking(format_args!("GitHub's OIDC token service at {target}"));
         let request = self.http.get(url).bearer_auth(endpoint.token.expose_secret());
         let answer = http::send(request).await?.json::<Answer>().await;
         let answer = answer

@@ -10,6 +10,7 @@ use url::Url;
 
 use super::route::Route;
 use super::{Asked, GithubClient, GithubError, body, broken, success};
+use crate::services::asking::asking;
 use crate::services::http::Repeat;
 use crate::services::{Classified as _, ErrorClass};
 
@@ -102,6 +103,7 @@ impl GithubClient {
     async fn viewer(&self) -> Result<String, GithubError> {
         let asked = Asked::new("account", "of the token");
         let attempt = || async {
+            let _asking = asking(format_args!("GitHub, asked for {asked}"));
             let answer = self.viewer_once(&asked);
             let timed_out = |_| GithubError::TimedOut { asked: asked.clone() };
             tokio::time::timeout(self.timeout, answer).await.map_err(timed_out)?

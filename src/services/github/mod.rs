@@ -26,6 +26,7 @@ use serde::de::DeserializeOwned;
 use url::Url;
 
 use super::SecretObserver;
+use super::asking::asking;
 use super::http::{self as policy, Repeat, RetryPolicy, TOTAL_TIMEOUT};
 
 mod activity;
@@ -129,6 +130,7 @@ impl GithubClient {
 
     /// One try to read JSON; the address of the next page comes with it.
     async fn read_once<T: DeserializeOwned>(&self, asked: &Asked, url: Url) -> Result<(T, Option<Url>), GithubError> {
+        let _asking = asking(format_args!("GitHub, asked for {asked}"));
         let answer = async {
             let response = self.get(asked, url.clone()).await?;
             let next = super::link::next(response.headers(), &url);
@@ -226,11 +228,21 @@ fn target(asked: &Asked, response: &reqwest::Response, from: &Url) -> Result<Url
 async fn success(asked: &Asked, response: reqwest::Response) -> Result<reqwest::Response, GithubError> {
     let status = response.status();
     if status.is_success() {
-        return Ok(response);
+        return if is_page(response.headers()) { Err(foreign(asked)) } else { Ok(response) };
     }
     let headers = response.headers().clone();
     let body = body(asked, response).await.unwrap_or_default();
     Err(GithubError::Refused(Box::new(Refusal::of(asked, status.as_u16(), &headers, &body))))
+}
+
+/// GitHub's API never answers with a web page; proxies that want a login do, with status 200.
+fn is_page(headers: &http::HeaderMap) -> bool {
+    let value = headers.get(http::header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    value.is_some_and(|value| value.trim_start().to_ascii_lowercase().starts_with("text/html"))
+}
+
+fn foreign(asked: &Asked) -> GithubError {
+    GithubError::Malformed { asked: asked.clone(), expected: "GitHub's but a web page", source: None }
 }
 
 /// A body of at most [`LARGEST_ANSWER`].

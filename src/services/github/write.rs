@@ -7,6 +7,7 @@ use url::Url;
 
 use super::route::Route;
 use super::{Asked, GithubClient, GithubError, REDIRECTS, body, success, target, unanswered};
+use crate::services::asking::asking;
 use crate::services::http::Repeat;
 
 /// GitHub's answer to a write that it did.
@@ -71,6 +72,7 @@ impl GithubClient {
         url: Url,
         content: Option<&serde_json::Value>,
     ) -> Result<Written, GithubError> {
+        let _asking = asking(format_args!("GitHub, asked for {asked}"));
         let answer = async {
             let response = success(asked, self.send_write(asked, method, url, content).await?).await?;
             let status = response.status().as_u16();

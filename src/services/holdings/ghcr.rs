@@ -98,7 +98,7 @@ impl GhcrHoldings {
             Ok(VersionDeletion::LastTagged(words) | VersionDeletion::TooPopular(words)) => Outcome::Retained(words),
             Ok(VersionDeletion::NotAdmin) => Outcome::Failed(
                 ErrorClass::Forbidden,
-                "the token may not delete it: it needs the role Admin under the package's Actions access, or delete:packages"
+                "GitHub does not let the token delete it: it needs the role Admin under the package's Actions access, or delete:packages"
                     .to_owned(),
             ),
             Ok(VersionDeletion::Refused(words)) => Outcome::failure(words),

@@ -27,7 +27,13 @@ impl RegistryClient {
             .map_err(|_| RegistryError::BadLogin { registry: host.to_owned() })?;
         let call = Call::get(&name, String::new(), format!("the login for {host}"));
         let root = format!("{}/v2/", self.origin(&name)).parse().map_err(|_| call.malformed("at an address"))?;
-        self.call_at(&call, &root).await.map(drop)
+        let answer = self.call_at(&call, &root).await?;
+        // The specification promises a status only; a web page is a proxy that wants a login itself.
+        let kind = answer.headers.get(http::header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+        match kind.is_some_and(|kind| kind.to_ascii_lowercase().starts_with("text/html")) {
+            true => Err(call.malformed("a registry's but a web page")),
+            false => Ok(()),
+        }
     }
 }
 

@@ -9,6 +9,7 @@ use url::Url;
 use super::error::{Refused, Words};
 use super::{RegistryClient, RegistryError};
 use crate::domain::reference::ImageName;
+use crate::services::asking::asking;
 use crate::services::http::Repeat;
 
 /// Redirects that one request follows; registries send blobs on to their storage.
@@ -107,6 +108,7 @@ impl RegistryClient {
         // Found now, so that the way to a login with retries of its own is not itself retried.
         self.login(call.name.registry()).await?;
         let attempt = || async {
+            let _asking = asking(format_args!("{}, asked for {}", call.registry(), call.asked));
             let timed_out = |_| RegistryError::TimedOut { asked: call.asked.clone(), registry: call.registry() };
             tokio::time::timeout(self.0.timeout, self.once(call, url)).await.map_err(timed_out)?
         };

@@ -1,6 +1,7 @@
 //! Purpose: service deployments: listed, looked at, taken back, stopped.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use aws_sdk_ecs::types as sdk;
 use jiff::Timestamp;
@@ -12,6 +13,9 @@ use crate::services::http::{Repeat, RetryPolicy};
 
 /// Most deployments or revisions that one call describes (API reference).
 const DEPLOYMENTS_PER_CALL: usize = 20;
+/// For calls that an emulator may not know.
+const DOUBTED: RetryPolicy =
+    RetryPolicy { attempts: 4, first_wait: Duration::from_millis(250), longest_wait: Duration::from_secs(1) };
 /// Most pages of a service's past that are read: a thousand deployments in ninety days are one in two hours.
 const HISTORY_PAGES: usize = 10;
 
@@ -19,7 +23,7 @@ impl Ecs {
     /// The service's deployments created after `since`, the newest first, at most one page of them.
     ///
     /// # Errors
-    /// [`AwsError`]; tried twice only, because emulators that do not know the call fail in their own ways.
+    /// [`AwsError`]; tried less often than usual, because emulators that do not know the call fail in their own ways.
     pub async fn deployments(
         &self,
         service: &str,
@@ -31,8 +35,7 @@ impl Ecs {
             let request = self.client.list_service_deployments().cluster(&self.cluster).service(service);
             request.set_created_at(created.clone()).max_results(100).send()
         };
-        let policy = RetryPolicy { attempts: 2, ..RetryPolicy::default() };
-        let answer = self.session.send_with(policy, Repeat::Always, &call, request).await?;
+        let answer = self.session.send_with(DOUBTED, Repeat::Always, &call, request).await?;
         let mut found: Vec<ServiceDeployment> =
             answer.service_deployments.into_iter().flatten().map(convert::brief).collect();
         found.sort_by_key(|deployment| std::cmp::Reverse(deployment.created_at));
@@ -52,8 +55,7 @@ impl Ecs {
                 let request = request.status(sdk::ServiceDeploymentStatus::Successful).max_results(100);
                 request.set_next_token(token.clone()).send()
             };
-            let policy = RetryPolicy { attempts: 2, ..RetryPolicy::default() };
-            let answer = self.session.send_with(policy, Repeat::Always, &call, request).await?;
+            let answer = self.session.send_with(DOUBTED, Repeat::Always, &call, request).await?;
             found.extend(answer.service_deployments.into_iter().flatten().map(convert::brief));
             token = answer.next_token;
             if token.is_none() {
