@@ -232,7 +232,7 @@ impl Rollout {
     }
 
     /// Goes on without the answers to a question that is refused for good.
-    pub(super) fn do_without(&mut self, question: &Question, kind: TroubleKind, message: String) -> Vec<Progress> {
+    fn do_without(&mut self, question: &Question, kind: TroubleKind, message: String) -> Vec<Progress> {
         self.urgent.retain(|other| std::mem::discriminant(other) != std::mem::discriminant(question));
         let lost = match question {
             Question::Deployments | Question::Deployment(_) => {

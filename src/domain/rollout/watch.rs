@@ -185,17 +185,13 @@ impl Rollout {
         }
         if !matches!(answer, Answer::Trouble(_)) {
             self.last_answer = at;
-            if matches!(answer, Answer::Deployments(_) | Answer::Deployment(Some(_))) {
+            if matches!(question, Question::Deployments | Question::Deployment(_)) {
                 self.last_of_deployment = at;
             }
         }
         match answer {
             Answer::Deployments(listed) => self.learn_listing(at, listed),
             Answer::Deployment(Some(deployment)) => self.learn_deployment(&deployment),
-            // Not there for long: what the service says itself is better than waiting for the timeout.
-            Answer::Deployment(None) if at >= self.last_of_deployment + self.limits.silence => {
-                self.do_without(question, TroubleKind::Denied, "ECS does not find the deployment any more".to_owned())
-            }
             // Not there: a reading older than the listing it was found in.
             Answer::Deployment(None) => Vec::new(),
             Answer::Service(Some(service)) => self.learn_service(at, &service),
