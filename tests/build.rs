@@ -99,7 +99,7 @@ fn report(outcome: &Outcome, name: &str) -> String {
         (r"\b\d+(\.\d+)? (bytes|kB|MB)\b", "<size>"),
         (r"(?m)^(size|seconds) = \d+$", "$1 = <number>"),
         (r"(?m)^metadata = .*$", "metadata = <JSON>"),
-        (r"\| \d+ s \|", "| <duration> |"),
+        (r"\*\*Time:\*\* \d+ s", "**Time:** <duration>"),
         (r"linux/\w+(/v\d)?", "<platform>"),
         (r"\n{3,}", "\n\n"),
     ];
