@@ -317,7 +317,7 @@ pub(crate) const EXCEPTIONS: &[Exception] = &[
         "PUT */manifests/*",
         &[Foreign],
         &[1],
-        "what the registry has afterwards is compared with what was pushed (`digest-mismatch`)",
+        "what the registry has afterwards is compared with what was pushed (`push-unverified`)",
     ),
     but("metrics", "GET /rate_limit", &[NotFound], &[0], "Enterprise Servers without limits answer so"),
     but("metrics", "*/jobs", &[NotFound], &[0], "a run that was deleted meanwhile is left out"),
