@@ -153,6 +153,8 @@ impl Classified for HttpError {
 /// # Errors
 /// [`HttpError::Setup`] when TLS cannot be initialised.
 pub fn client() -> Result<reqwest::Client, HttpError> {
+    // Once in a process; a second time it says that there is one, which is what we want.
+    let _ = rustls::crypto::ring::default_provider().install_default();
     reqwest::Client::builder()
         .user_agent(USER_AGENT)
         .connect_timeout(CONNECT_TIMEOUT)

@@ -36,7 +36,7 @@ impl Tls {
         for certificate in certificates("ca.pem")? {
             roots.add(certificate).map_err(|error| unusable("ca.pem", error.to_string()))?;
         }
-        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
         let versions = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
         let config = versions.map_err(|error| unusable("", error.to_string()))?.with_root_certificates(roots);
         let mut config = if folder.join("cert.pem").exists() {
