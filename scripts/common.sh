@@ -66,7 +66,7 @@ use_rust() {
     done
   fi
   command -v cargo >/dev/null || die "Rust is missing: see https://rustup.rs"
-  command -v cc >/dev/null || need gcc libc6-dev # aws-lc-sys compiles C and assembly
+  command -v cc >/dev/null || need gcc libc6-dev # ring and zstd-sys compile C and assembly
   pinned=$(sed -n 's/^channel = "\(.*\)"/\1/p' "$ROOT/rust-toolchain.toml")
   cd "$ROOT"
   if ! command -v rustup >/dev/null; then
