@@ -1,7 +1,7 @@
 //! Purpose: an SSH agent of our own, for private keys in files: it signs, and gives no key away.
 
-use aws_lc_rs::rand::SystemRandom;
-use aws_lc_rs::signature::{
+use ring::rand::SystemRandom;
+use ring::signature::{
     ECDSA_P256_SHA256_FIXED_SIGNING, ECDSA_P384_SHA384_FIXED_SIGNING, EcdsaKeyPair, Ed25519KeyPair, RSA_PKCS1_SHA256,
     RSA_PKCS1_SHA512, RsaKeyPair,
 };
@@ -59,7 +59,7 @@ fn sign(material: &Material, data: &[u8], flags: u32) -> Option<Vec<u8>> {
                 flags if flags & RSA_SHA256 != 0 => (&RSA_PKCS1_SHA256, "rsa-sha2-256"),
                 _ => return None,
             };
-            let mut signature = vec![0; pair.public_modulus_len()];
+            let mut signature = vec![0; pair.public().modulus_len()];
             pair.sign(algorithm, &SystemRandom::new(), data, &mut signature).ok()?;
             Some(signed(name, &signature))
         }
@@ -69,8 +69,9 @@ fn sign(material: &Material, data: &[u8], flags: u32) -> Option<Vec<u8>> {
                 "nistp384" => &ECDSA_P384_SHA384_FIXED_SIGNING,
                 _ => return None,
             };
-            let pair = EcdsaKeyPair::from_private_key_and_public_key(algorithm, scalar, public).ok()?;
-            let both = pair.sign(&SystemRandom::new(), data).ok()?;
+            let random = SystemRandom::new();
+            let pair = EcdsaKeyPair::from_private_key_and_public_key(algorithm, scalar, public, &random).ok()?;
+            let both = pair.sign(&random, data).ok()?;
             Some(signed(&format!("ecdsa-sha2-{curve}"), &ecdsa_signature(both.as_ref())))
         }
     }
