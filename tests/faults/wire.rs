@@ -38,7 +38,7 @@ fn serve(ready: &std::sync::mpsc::Sender<SocketAddr>) {
 fn settings() -> rustls::ServerConfig {
     let certificate = CertificateDer::from(include_bytes!("untrusted.cert.der").to_vec());
     let key = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(include_bytes!("untrusted.key.der").to_vec()));
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
     rustls::ServerConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .unwrap()
