@@ -54,7 +54,7 @@ async fn ask(url: String) -> (u16, Option<String>, Value) {
     let accept = "application/vnd.oci.image.manifest.v1+json, application/vnd.oci.image.index.v1+json, \
                   application/vnd.docker.distribution.manifest.v2+json, \
                   application/vnd.docker.distribution.manifest.list.v2+json";
-    let response = reqwest::Client::new().get(&url).header("accept", accept).send().await.unwrap();
+    let response = landfall::services::http::client().unwrap().get(&url).header("accept", accept).send().await.unwrap();
     let status = response.status().as_u16();
     let digest = response.headers().get("docker-content-digest").map(|digest| digest.to_str().unwrap().to_owned());
     (status, digest, response.json().await.unwrap())

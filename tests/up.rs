@@ -114,7 +114,15 @@ async fn a_compose_file_starts_in_order_and_is_removed_whole() {
     assert_eq!(services, ["migrate", "db", "web"]);
     assert_eq!(containers[0]["exit_code"], 0);
     let port = containers[2]["ports"]["80/tcp"].as_u64().unwrap();
-    let page = reqwest::get(format!("http://127.0.0.1:{port}/")).await.unwrap().text().await.unwrap();
+    let page = landfall::services::http::client()
+        .unwrap()
+        .get(format!("http://127.0.0.1:{port}/"))
+        .send()
+        .await
+        .unwrap()
+        .text()
+        .await
+        .unwrap();
     assert_eq!(page, "hello you\n");
     assert_eq!(left(&engine, &outcome).await, [3, 1, 1]);
     let label = outcome.state[0].1.clone();

@@ -137,7 +137,8 @@ async fn an_index_is_whole_under_each_of_its_tags_and_the_engine_keeps_its_own_p
             assert_eq!((status, manifest["layers"].as_array().map(Vec::len)), (200, Some(3)), "{manifest}");
             for layer in manifest["layers"].as_array().unwrap() {
                 let url = format!("http://{host}/v2/{repository}/blobs/{}", layer["digest"].as_str().unwrap());
-                let blob = reqwest::get(url).await.unwrap().bytes().await.unwrap();
+                let blob =
+                    landfall::services::http::client().unwrap().get(url).send().await.unwrap().bytes().await.unwrap();
                 assert_eq!(layer["size"], blob.len());
             }
         }

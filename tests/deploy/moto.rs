@@ -18,7 +18,7 @@ fn moto() -> String {
 
 /// One call, as the AWS command line tool would make it.
 async fn call(moto: &str, operation: &str, body: &Value) -> Value {
-    let request = reqwest::Client::new()
+    let request = landfall::services::http::client().unwrap()
         .post(moto)
         .header("x-amz-target", format!("AmazonEC2ContainerServiceV20141113.{operation}"))
         .header("content-type", "application/x-amz-json-1.1")

@@ -384,6 +384,7 @@ async fn ecs_of(world: &World) -> Ecs {
         "world",
     );
     let base = aws_config::defaults(aws_config::BehaviorVersion::v2026_01_12())
+        .http_client(landfall::services::aws::http_client())
         .region(aws_config::Region::new("eu-central-1"))
         .endpoint_url(world.aws_url())
         .credentials_provider(keys)

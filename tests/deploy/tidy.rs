@@ -50,7 +50,7 @@ async fn what_another_service_or_a_task_of_its_own_runs_stays() {
         state.service_of("staging", "preview", &third, 1);
     }
     // A one-off task of web:4 still runs.
-    let started = reqwest::Client::new()
+    let started = landfall::services::http::client().unwrap()
         .post(world.aws_url())
         .header("x-amz-target", "AmazonEC2ContainerServiceV20141113.RunTask")
         .header("authorization", format!("AWS4-HMAC-SHA256 Credential={}/20260101/eu-central-1/ecs/aws4_request, SignedHeaders=host, Signature=0", crate::world::aws::STATIC_KEY_ID))

@@ -7,6 +7,7 @@ use crate::world::{World, aws};
 
 fn settings(world: &World, keys: Credentials) -> aws_config::SdkConfig {
     aws_config::SdkConfig::builder()
+        .http_client(landfall::services::aws::http_client())
         .behavior_version(BehaviorVersion::latest())
         .endpoint_url(world.aws_url())
         .region(Region::new("eu-central-1"))
@@ -37,5 +38,5 @@ pub(crate) fn sts(world: &World) -> aws_sdk_sts::Client {
 
 /// One that follows no redirect and says who it is, as GitHub demands.
 pub(crate) fn http() -> reqwest::Client {
-    reqwest::Client::builder().user_agent("test").redirect(reqwest::redirect::Policy::none()).build().unwrap()
+    landfall::services::http::client().unwrap()
 }

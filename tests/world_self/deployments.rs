@@ -55,10 +55,10 @@ fn breaker(world: &World, rollback: bool) {
 async fn a_service_moves_to_a_new_revision() {
     let (world, client) = running().await;
     let deployment = deploy(&client).await;
-    let before = reqwest::get(world.health_url("web")).await.unwrap().text().await.unwrap();
+    let before = super::clients::http().get(world.health_url("web")).send().await.unwrap().text().await.unwrap();
     assert!(before.contains("acme/web:1"), "the old revision serves until the new one is complete: {before}");
     assert_eq!(statuses(&client, &deployment, 3).await, [Status::InProgress, Status::Successful, Status::Successful]);
-    let after = reqwest::get(world.health_url("web")).await.unwrap().text().await.unwrap();
+    let after = super::clients::http().get(world.health_url("web")).send().await.unwrap().text().await.unwrap();
     assert!(after.contains("acme/web:2"), "{after}");
     let now = service(&client).await;
     assert_eq!((now.deployments().len(), now.running_count(), now.pending_count()), (1, 1, 0));
@@ -129,7 +129,7 @@ async fn the_circuit_breaker_without_rollback_leaves_the_failed_deployment() {
     let now = service(&client).await;
     assert_eq!(now.deployments()[0].rollout_state(), Some(&DeploymentRolloutState::Failed));
     assert!(now.task_definition().unwrap().ends_with("web:2"));
-    let page = reqwest::get(world.health_url("web")).await.unwrap().text().await.unwrap();
+    let page = super::clients::http().get(world.health_url("web")).send().await.unwrap().text().await.unwrap();
     assert!(page.contains("acme/web:1"), "the old tasks still serve: {page}");
     world.explain_writes();
     world.finish();

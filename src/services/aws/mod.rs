@@ -254,7 +254,8 @@ async fn base_config(options: &SessionOptions) -> SdkConfig {
 }
 
 /// The SDK's client as it would be by default (proxies from the environment, the connect timeout of the operation), over ring.
-fn http_client() -> SharedHttpClient {
+#[must_use]
+pub fn http_client() -> SharedHttpClient {
     Builder::new().build_with_connector_fn(|settings, components| {
         let ring = tls::Provider::Rustls(tls::rustls_provider::CryptoMode::Ring);
         let mut connector = Connector::builder().tls_provider(ring).proxy_config(ProxyConfig::from_env());

@@ -85,6 +85,7 @@ async fn connect(world: &Shared, allowed: &[&str], told: &Arc<Mutex<Vec<String>>
     use secrecy::ExposeSecret as _;
     let address = serve(world).await;
     let base = aws_config::defaults(BehaviorVersion::v2026_01_12())
+        .http_client(http_client())
         .region(Region::new("eu-central-1"))
         .endpoint_url(&address)
         .retry_config(RetryConfig::disabled())
