@@ -29,7 +29,7 @@ struct Repository {
 
 impl Repository {
     fn new() -> Self {
-        Self { path: unique("merge"), client: reqwest::Client::new() }
+        Self { path: unique("merge"), client: landfall::services::http::client().unwrap() }
     }
 
     fn name(&self) -> String {

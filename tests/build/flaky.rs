@@ -22,7 +22,7 @@ fn kind(method: &str, path: &str) -> Option<&'static str> {
 }
 
 /// The proxy.
-#[derive(Clone, Default)]
+#[derive(Clone)]
 struct Flaky {
     stumbled: Arc<Mutex<BTreeSet<&'static str>>>,
     client: reqwest::Client,
@@ -32,7 +32,10 @@ impl Flaky {
     /// Starts one; its address.
     async fn start() -> (Self, String) {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let (flaky, address) = (Self::default(), listener.local_addr().unwrap().to_string());
+        let (flaky, address) = (
+            Self { stumbled: Arc::default(), client: landfall::services::http::client().unwrap() },
+            listener.local_addr().unwrap().to_string(),
+        );
         let router = Router::new().fallback(pass).with_state(flaky.clone());
         tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
         (flaky, address)

@@ -134,7 +134,7 @@ mod real {
                 host: host.to_owned(),
                 name: format!("{purpose}/app-{unique}"),
                 runtime: tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap(),
-                http: reqwest::Client::new(),
+                http: landfall::services::http::client().unwrap(),
             }
         }
 

@@ -21,6 +21,13 @@ pub(super) fn failed(action: String, object: &str, error: Error) -> EngineError 
         Error::DockerResponseServerError { status_code: 409, message } => {
             EngineError::Conflict { action, message: one_line(&message) }
         }
+        // A container that ends between the look and the deed: 20.10 answers with 500.
+        Error::DockerResponseServerError { message, .. } if message.contains("is not running") => {
+            EngineError::Conflict { action, message: one_line(&message) }
+        }
+        Error::DockerStreamError { error } if error.contains("is not running") => {
+            EngineError::Conflict { action, message: one_line(&error) }
+        }
         Error::DockerResponseServerError { status_code, message } => {
             EngineError::Failed { action, class: ErrorClass::of_status(status_code), message: one_line(&message) }
         }
