@@ -21,7 +21,7 @@ use landfall::domain::slug::{Keep, Slug};
 use landfall::runner::{Level, Log, Random};
 
 fn main() {
-    println!("{:28} {:>10}   {}", "engine", "speed", "work");
+    println!("{:28} {:>10}   work", "engine", "speed");
     slugs();
     log();
     patterns();
@@ -120,7 +120,7 @@ fn retention() {
             children: if is_index { vec![digest(number - 1), digest(number - 2)] } else { Vec::new() },
             ..Facts::default()
         };
-        let tag = (format!("pr-{number}-{:07x}", number), None);
+        let tag = (format!("pr-{number}-{number:07x}"), None);
         registry.add(Node {
             repository: 0,
             digest: digest(number),
