@@ -9,7 +9,8 @@ use crate::domain::ecs::{DeploymentStatus, Service, ServiceDeployment, TaskCount
 
 /// A reading can be older than the change: how long the service's answer may lack our deployment.
 const STALE: Duration = Duration::from_secs(10);
-/// How long the listing may lack our deployment before the service is watched instead.
+/// How long the listing may lack our deployment, or the deployment stay unknown after it was listed, before the service is
+/// watched instead.
 const UNLISTED: Duration = Duration::from_secs(20);
 
 impl Rollout {
@@ -56,6 +57,14 @@ impl Rollout {
             Some(other) => Verdict::Superseded { by: other.task_definition.clone() },
             None => Verdict::Failed { reason: reason(stopped, "the deployment was stopped") },
         }
+    }
+
+    /// A reading can be older than the listing that the deployment was found in; what stays unknown is not to be had.
+    pub(super) fn learn_absence(&mut self, at: Duration, question: &Question) -> Vec<Progress> {
+        if at < self.last_of_deployment + UNLISTED {
+            return Vec::new();
+        }
+        self.do_without(question, TroubleKind::Denied, "ECS lists the deployment and does not know it".to_owned())
     }
 
     pub(super) fn learn_deployment(&mut self, deployment: &ServiceDeployment) -> Vec<Progress> {

@@ -38,6 +38,8 @@ enum Api {
     Full,
     Denied,
     Unknown,
+    /// Lists deployments and knows none of them.
+    Forgetful,
 }
 
 #[derive(Debug, Clone)]
@@ -86,7 +88,8 @@ impl World {
             (Question::Deployments | Question::Deployment(_), Api::Unknown) => {
                 trouble(TroubleKind::UnknownQuestion, "UnknownOperationException")
             }
-            (Question::Deployments, Api::Full) => Answer::Deployments(self.listing(at)),
+            (Question::Deployment(_), Api::Forgetful) => Answer::Deployment(None),
+            (Question::Deployments, Api::Full | Api::Forgetful) => Answer::Deployments(self.listing(at)),
             (Question::Deployment(arn), Api::Full) => {
                 assert_eq!(arn, ARN);
                 Answer::Deployment(Some(Box::new(self.deployment(at))))
@@ -522,7 +525,7 @@ fn every_api_gives_the_same_verdict() {
     for fate in
         [Fate::Completes, Fate::RolledBackByBreaker, Fate::FailsWithoutRollback, Fate::Superseded, Fate::NeverEnds]
     {
-        for api in [Api::Full, Api::Denied, Api::Unknown] {
+        for api in [Api::Full, Api::Denied, Api::Unknown, Api::Forgetful] {
             let world = world(fate, api);
             let outcome = run(&world);
             assert!(is_right(&outcome.verdict, &world), "{fate:?} under {api:?}: {:?}", outcome.verdict);

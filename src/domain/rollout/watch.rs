@@ -185,15 +185,15 @@ impl Rollout {
         }
         if !matches!(answer, Answer::Trouble(_)) {
             self.last_answer = at;
-            if matches!(question, Question::Deployments | Question::Deployment(_)) {
+            let is_there = !matches!(answer, Answer::Deployment(None));
+            if is_there && matches!(question, Question::Deployments | Question::Deployment(_)) {
                 self.last_of_deployment = at;
             }
         }
         match answer {
             Answer::Deployments(listed) => self.learn_listing(at, listed),
             Answer::Deployment(Some(deployment)) => self.learn_deployment(&deployment),
-            // Not there: a reading older than the listing it was found in.
-            Answer::Deployment(None) => Vec::new(),
+            Answer::Deployment(None) => self.learn_absence(at, question),
             Answer::Service(Some(service)) => self.learn_service(at, &service),
             Answer::Service(None) => {
                 self.conclude(Verdict::Failed { reason: "the service does not exist any more".to_owned() });
