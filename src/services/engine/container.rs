@@ -48,9 +48,8 @@ impl Engine {
             }
         }
         let code = self.wait(id).await?;
-        let state = self.docker.inspect_container(id, None::<bollard::query_parameters::InspectContainerOptions>).await;
-        let state = state.map_err(failed)?.state;
-        Ok(Exit { code, out_of_memory: state.and_then(|state| state.oom_killed).unwrap_or_default() })
+        let out_of_memory = self.container(id).await?.is_some_and(|ended| ended.state.out_of_memory);
+        Ok(Exit { code, out_of_memory })
     }
 }
 

@@ -17,6 +17,10 @@ use super::spec::ContainerSpec;
 use super::{Engine, EngineError};
 use crate::domain::container::{Attachment, Container, ContainerState, HealthStatus, Port, Probe, Protocol, Status};
 
+/// How often, and after how long each time, a kill without a reason is looked at again.
+const LATE_LOOKS: usize = 4;
+const LATE_PAUSE: Duration = Duration::from_millis(250);
+
 impl Engine {
     /// Makes a container and returns its id; nothing runs yet. It is removed again when one of its networks cannot be
     /// joined.
@@ -50,11 +54,24 @@ impl Engine {
         started.map_err(|error| start_failed(id, error))
     }
 
-    /// What the engine says of a container, by id or name; `None` when it definitely has none.
+    /// What the engine says of a container, by id or name; `None` when it definitely has none. One that was killed for no
+    /// reason known yet is looked at again: 20.10 notes that it was for want of memory some time after its end.
     ///
     /// # Errors
     /// Anything but a definite answer.
     pub async fn container(&self, id: &str) -> Result<Option<Container>, EngineError> {
+        let mut found = self.look(id).await?;
+        for _ in 0..LATE_LOOKS {
+            if !found.as_ref().is_some_and(|container| is_unexplained(&container.state)) {
+                break;
+            }
+            tokio::time::sleep(LATE_PAUSE).await;
+            found = self.look(id).await?;
+        }
+        Ok(found)
+    }
+
+    async fn look(&self, id: &str) -> Result<Option<Container>, EngineError> {
         match self.docker.inspect_container(id, None::<InspectContainerOptions>).await {
             Ok(found) => Ok(Some(container(found))),
             Err(error) => match failed(format!("inspecting the container {id}"), &format!("container {id}"), error) {
@@ -154,6 +171,11 @@ fn container(found: ContainerInspectResponse) -> Container {
         networks: networks(settings),
         mounts: found.mounts.unwrap_or_default().into_iter().filter_map(mount).collect(),
     }
+}
+
+/// Ended by SIGKILL, and the engine does not say why.
+fn is_unexplained(state: &ContainerState) -> bool {
+    state.status == Status::Exited && state.exit_code == 128 + 9 && !state.out_of_memory
 }
 
 fn state(found: &ContainerInspectResponse) -> ContainerState {
