@@ -191,6 +191,13 @@ pub async fn send(request: reqwest::RequestBuilder) -> Result<reqwest::Response,
     Err(HttpError::Status { target, status: status.as_u16(), message, retry_after })
 }
 
+/// Whether an answer calls itself a web page. No API's is one; proxies that want a login send it with status 200.
+#[must_use]
+pub fn is_page(headers: &http::HeaderMap) -> bool {
+    let kind = headers.get(http::header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    kind.is_some_and(|kind| kind.trim_start().to_ascii_lowercase().starts_with("text/html"))
+}
+
 /// Scheme, host and path of a URL: what may be shown.
 #[must_use]
 pub fn shown(url: &url::Url) -> String {

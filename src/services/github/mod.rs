@@ -228,17 +228,11 @@ fn target(asked: &Asked, response: &reqwest::Response, from: &Url) -> Result<Url
 async fn success(asked: &Asked, response: reqwest::Response) -> Result<reqwest::Response, GithubError> {
     let status = response.status();
     if status.is_success() {
-        return if is_page(response.headers()) { Err(foreign(asked)) } else { Ok(response) };
+        return if policy::is_page(response.headers()) { Err(foreign(asked)) } else { Ok(response) };
     }
     let headers = response.headers().clone();
     let body = body(asked, response).await.unwrap_or_default();
     Err(GithubError::Refused(Box::new(Refusal::of(asked, status.as_u16(), &headers, &body))))
-}
-
-/// GitHub's API never answers with a web page; proxies that want a login do, with status 200.
-fn is_page(headers: &http::HeaderMap) -> bool {
-    let value = headers.get(http::header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
-    value.is_some_and(|value| value.trim_start().to_ascii_lowercase().starts_with("text/html"))
 }
 
 fn foreign(asked: &Asked) -> GithubError {

@@ -11,6 +11,7 @@ use super::request::Call;
 use super::{RegistryClient, RegistryError};
 use crate::domain::reference::ImageName;
 use crate::services::engine::Login;
+use crate::services::http::is_page;
 
 /// Under this name docker keeps Docker Hub's login.
 const DOCKER_HUB: &str = "https://index.docker.io/v1/";
@@ -29,8 +30,7 @@ impl RegistryClient {
         let root = format!("{}/v2/", self.origin(&name)).parse().map_err(|_| call.malformed("at an address"))?;
         let answer = self.call_at(&call, &root).await?;
         // The specification promises a status only; a web page is a proxy that wants a login itself.
-        let kind = answer.headers.get(http::header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
-        match kind.is_some_and(|kind| kind.to_ascii_lowercase().starts_with("text/html")) {
+        match is_page(&answer.headers) {
             true => Err(call.malformed("a registry's but a web page")),
             false => Ok(()),
         }
