@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use tokio::time::Instant;
 
+use self::begun::Begun;
 use super::Outputs;
 use crate::commands::run::Run;
 use crate::commands::upstream::Clients;
@@ -15,28 +16,27 @@ use crate::contract::values::{Flag, Span};
 use crate::domain::dispatch::{Seen, news};
 use crate::domain::names::RepositoryName;
 use crate::domain::reference::ImageRef;
-use crate::runner::{Failure, Kind, input_pairs};
+use crate::runner::{Failure, Kind};
 use crate::services::Classified as _;
 use crate::services::asking;
 use crate::services::github::{
-    Attempts, Conclusion, GithubClient, GithubError, Job, Repository, RunFilter, RunStatus, WorkflowRun,
+    Attempts, Conclusion, GithubClient, GithubError, Job, Repository, RunStatus, WorkflowRun,
 };
+
+mod begun;
+
+pub(super) use begun::take_back_later;
 
 /// The longest time until the run of a dispatch shows up in the listing.
 const APPEARS_WITHIN: Duration = Duration::from_secs(180);
 /// Unanswered looks in a row that are borne with; each of them was tried several times already.
 const PATIENCE: u32 = 10;
-/// Time for taking a run back when we are cancelled.
-const FAREWELL: Duration = Duration::from_secs(4);
 /// Looks for the image after the run has ended well.
 const LOOKS: u32 = 5;
 /// How far the clocks of this machine and of GitHub may differ.
 const SKEW: Duration = Duration::from_secs(600);
 /// The key of a `repository_dispatch` payload by which the run is found.
 pub(super) const NONCE_KEY: &str = "landfall_nonce";
-
-/// What the post step finds: see [`Begun`].
-const STATE: &str = "dispatched";
 
 /// What is started.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -92,23 +92,23 @@ impl Start {
 pub(super) async fn build(start: &Start, run: &Run, outputs: &mut Outputs) -> Result<(), Failure> {
     let github = Clients::new(run).github_with(start.token.clone())?;
     let repository = run.unless_cancelled(github.repository(&start.companion)).await??;
-    let mut watch =
-        Watch { start, run, github, repository, found: None, since: run.clock.now() - SKEW, jobs: Vec::new() };
+    let begun = Begun::of(start, run.clock.now() - SKEW);
+    let mut watch = Watch { start, run, github, repository, begun, jobs: Vec::new() };
     let group = run.log.group(format!("Start: {}", start.what()));
     // Before anything is started: the post step takes it back even after a crash.
-    watch.leave()?;
+    watch.begun.save(run)?;
     // Not given up half-way: a run that nobody knows of could not be taken back.
-    watch.found = match watch.started().await {
+    watch.begun.run = match watch.started().await {
         Ok(found) => found,
         Err(failure) => {
             // Where it is not known whether anything was started the post step looks for it.
             if failure.kind != Kind::Upstream {
-                watch.leave_nothing();
+                begun::forget(run);
             }
             return Err(failure);
         }
     };
-    watch.leave()?;
+    watch.begun.save(run)?;
     drop(group);
     let ended = tokio::select! {
         ended = watch.until_ended(outputs) => ended,
@@ -116,7 +116,7 @@ pub(super) async fn build(start: &Start, run: &Run, outputs: &mut Outputs) -> Re
         waited_for = asking::time_is_up(start.limit) => Err(late(start, &waited_for)),
     };
     if ended.is_ok() {
-        watch.leave_nothing();
+        begun::forget(run);
     }
     match ended {
         Ok(ended) => {
@@ -126,88 +126,11 @@ pub(super) async fn build(start: &Start, run: &Run, outputs: &mut Outputs) -> Re
         Err(failure) => {
             let is_ours_to_end = matches!(failure.reason, "cancelled" | "timeout");
             // What could not be taken back in time is tried once more by the post step.
-            if !is_ours_to_end || watch.take_back().await.is_some() {
-                watch.leave_nothing();
+            if !is_ours_to_end || watch.begun.take_back(&watch.github, &watch.repository, run).await.is_some() {
+                begun::forget(run);
             }
             Err(failure)
         }
-    }
-}
-
-/// In the post step: takes back a run that a killed step left.
-pub(super) async fn take_back_later(run: &Run) -> Result<(), Failure> {
-    let Some(begun) = run.state.get(STATE).and_then(|text| serde_json::from_str::<Begun>(text).ok()) else {
-        return Ok(());
-    };
-    // Secrets are no state: the post step has the inputs again.
-    let (inputs, _) = input_pairs(&run.environment);
-    let token = ["companion_token", "org_gh_token"].iter().find_map(|name| inputs.get(*name));
-    let token = token.map(|token| SecretString::from(token.as_str()));
-    token.iter().for_each(|token| run.mask(token));
-    let companion: RepositoryName = begun.companion.parse().map_err(|error| {
-        Failure::new(Kind::Work, "internal", "Internal error", "the state names no repository").caused_by(error)
-    })?;
-    let github = Clients::new(run).github_with(token)?;
-    let repository = github.repository(&companion).await?;
-    begun.take_back(&github, &repository, run).await;
-    Ok(())
-}
-
-/// What was started, as far as it is needed to find it and take it back.
-#[derive(Debug, Serialize, Deserialize)]
-struct Begun {
-    companion: String,
-    trigger: Trigger,
-    nonce: String,
-    /// Nothing that began earlier is it.
-    since: jiff::Timestamp,
-    /// The run's number, once it is known.
-    run: Option<u64>,
-}
-
-impl Begun {
-    /// Looks for the run whose title holds the nonce.
-    async fn listed(&self, github: &GithubClient, repository: &Repository) -> Result<Option<u64>, GithubError> {
-        let (workflow, event) = match &self.trigger {
-            Trigger::Workflow { workflow, .. } => (Some(workflow.clone()), "workflow_dispatch"),
-            Trigger::Event(_) => (None, "repository_dispatch"),
-        };
-        let filter = RunFilter {
-            workflow,
-            event: Some(event.to_owned()),
-            created: Some(format!(">={}", self.since.strftime("%Y-%m-%dT%H:%M:%SZ"))),
-            ..RunFilter::default()
-        };
-        let mut runs = github.workflow_runs(repository, &filter);
-        while let Some(run) = runs.next().await? {
-            if run.display_title.contains(&self.nonce) {
-                return Ok(Some(run.id));
-            }
-        }
-        Ok(None)
-    }
-
-    /// Takes the run back as far as it is known and time allows; its number when it was taken back.
-    async fn take_back(&self, github: &GithubClient, repository: &Repository, run: &Run) -> Option<u64> {
-        let taking = async {
-            let id = match self.run {
-                Some(id) => Some(id),
-                None => self.listed(github, repository).await?,
-            };
-            match id {
-                Some(id) => github.cancel_run(repository, id).await.map(|()| Some(id)),
-                None => Ok(None),
-            }
-        };
-        let (log, what) = (&run.log, self.trigger.of(&self.companion));
-        let taken = tokio::time::timeout(FAREWELL, taking).await;
-        match &taken {
-            Ok(Ok(Some(id))) => log.info(format!("the run {id} of {} was cancelled", self.companion)),
-            Ok(Ok(None)) => log.warn("Run left", format!("the run of {what} was not found and goes on")),
-            Ok(Err(error)) => log.warn("Run left", format!("the run of {what} goes on: {error}")),
-            Err(_) => log.warn("Run left", format!("the run of {what} may go on: no answer in time")),
-        }
-        taken.ok().and_then(Result::ok).flatten()
     }
 }
 
@@ -216,10 +139,7 @@ struct Watch<'a> {
     run: &'a Run,
     github: GithubClient,
     repository: Repository,
-    /// The run's number, once it is known.
-    found: Option<u64>,
-    /// Nothing that began earlier is it.
-    since: jiff::Timestamp,
+    begun: Begun,
     jobs: Vec<Seen>,
 }
 
@@ -250,12 +170,12 @@ impl Watch<'_> {
 
     /// The run in its last state.
     async fn until_ended(&mut self, outputs: &mut Outputs) -> Result<WorkflowRun, Failure> {
-        let id = match self.found {
+        let id = match self.begun.run {
             Some(id) => id,
             None => self.searched().await?,
         };
-        self.found = Some(id);
-        self.leave()?;
+        self.begun.run = Some(id);
+        self.begun.save(self.run)?;
         let (mut told, mut silent) = (None, 0);
         let group = self.run.log.group(format!("Run {id} of {}", self.start.companion));
         loop {
@@ -308,7 +228,7 @@ impl Watch<'_> {
         let begin = Instant::now();
         self.run.log.info(format!("looking for the run with '{}' in its name", self.start.nonce));
         loop {
-            match self.listed().await {
+            match self.begun.listed(&self.github, &self.repository).await {
                 Ok(Some(id)) => return Ok(id),
                 Err(error) if !error.class().is_transient() => return Err(error.into()),
                 Ok(None) | Err(_) => {}
@@ -318,42 +238,6 @@ impl Watch<'_> {
             }
             tokio::time::sleep(self.start.interval).await;
         }
-    }
-
-    async fn listed(&self) -> Result<Option<u64>, GithubError> {
-        self.begun().listed(&self.github, &self.repository).await
-    }
-
-    fn begun(&self) -> Begun {
-        let start = self.start;
-        let (trigger, nonce) = (start.trigger.clone(), start.nonce.clone());
-        Begun { companion: start.companion.to_string(), trigger, nonce, since: self.since, run: self.found }
-    }
-
-    /// Leaves for the post step what it has to take back if this one is killed.
-    fn leave(&self) -> Result<(), Failure> {
-        let begun = serde_json::to_string(&self.begun()).unwrap_or_default();
-        self.run.state.save(STATE, &begun).map_err(|source| {
-            Failure::new(
-                Kind::Work,
-                "state-unwritable",
-                "State not saved",
-                "the clean-up of this step cannot be prepared",
-            )
-            .caused_by(source)
-        })
-    }
-
-    /// There is nothing to take back any more.
-    fn leave_nothing(&self) {
-        if let Err(error) = self.run.state.save(STATE, "") {
-            self.run.log.debug(format!("the post step will look once more: {error}"));
-        }
-    }
-
-    /// Takes the run back as far as it is known and time allows.
-    async fn take_back(&self) -> Option<u64> {
-        self.begun().take_back(&self.github, &self.repository, self.run).await
     }
 
     /// Explains a run that did not end well.
