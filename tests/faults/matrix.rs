@@ -449,6 +449,7 @@ macro_rules! commands {
 commands! {
     config: "config",
     dashboard: "dashboard",
+    deploy: "deploy",
     doctor: "doctor",
     login: "login",
     merge: "merge",
@@ -456,6 +457,7 @@ commands! {
     notify: "notify",
     report: "report",
     resolve: "resolve",
+    rollback: "rollback",
     route: "route",
     scan: "scan",
     tags: "tags",
