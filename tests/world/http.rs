@@ -25,6 +25,7 @@ use tokio::net::{TcpListener, TcpStream};
 use super::faults::{Effect, shaped_error};
 use super::record::Recorded;
 use super::state::State;
+use super::strays;
 use super::{
     Shared, alarms, artifacts, aws, codeload, control, ecr, ecs, elb, faults, github, health, logs, oidc, registry,
     secrets, ssm, sts, webhook,
@@ -288,6 +289,9 @@ async fn answer(door: Door, shared: &Arc<Shared>, wire: &Wire, request: axum::ex
     let (index, effect) = {
         let mut state = shared.lock();
         state.requests.push(Recorded::of(&request));
+        if let Some(stray) = strays::find(&state, &request) {
+            state.violation(stray);
+        }
         (state.requests.len() - 1, faults::strike(&mut state, &request))
     };
     let effect = effect.unwrap_or_default();

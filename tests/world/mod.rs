@@ -55,6 +55,7 @@ pub mod scans;
 pub mod secrets;
 pub mod ssm;
 pub mod state;
+pub mod strays;
 pub mod sts;
 pub mod webhook;
 

@@ -104,3 +104,18 @@ async fn strangers_get_nothing() {
     assert_eq!(answer.status(), 401);
     world.finish();
 }
+
+#[tokio::test]
+async fn a_credential_at_another_host_is_a_violation_however_it_is_dressed() {
+    let world = World::start().await;
+    let jwt = token(&world).await;
+    let basic = http().get(world.health_url("web")).basic_auth("octocat", Some(crate::world::github::TOKEN));
+    let query = http().get(format!("{}?a=x%67hs_world", world.health_url("web")));
+    let body = http().post(world.webhook_url("slack")).json(&serde_json::json!({ "text": jwt }));
+    for (number, request) in [basic, query, body].into_iter().enumerate() {
+        request.send().await.unwrap();
+        let problems = world.state().problems.clone();
+        assert_eq!(problems.len(), number + 1, "{problems:?}");
+    }
+    world.close();
+}
