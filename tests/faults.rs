@@ -10,6 +10,8 @@ mod matrix;
 mod rules;
 #[path = "faults/scenes.rs"]
 mod scenes;
+#[path = "faults/secrets.rs"]
+mod secrets;
 mod support;
 #[path = "faults/table.rs"]
 mod table;

@@ -11,9 +11,10 @@ use crate::config::Config;
 use crate::contract::parse::parse;
 use crate::contract::spec::InputSpec;
 use crate::contract::values::Flag;
+use crate::domain::markdown;
 use crate::runner::{
-    CancelToken, Clock, Environment, Exports, Failure, Github, InputPairs, Kind, Level, Log, OidcRequest, Outputs,
-    Problem, Problems, Random, Stage, State, Summary, input_pairs, listen_for_signals, nearest,
+    CancelToken, Clock, Environment, Exports, Failure, Github, InputPairs, Kind, Level, Log, Masks, OidcRequest,
+    Outputs, Problem, Problems, Random, Stage, State, Summary, input_pairs, listen_for_signals, nearest,
 };
 
 mod finish;
@@ -36,7 +37,9 @@ const RUNNER_INPUTS: [&str; 2] = ["entrypoint", "args"];
 #[must_use]
 pub fn main(environment: Environment) -> ExitCode {
     let random = Random::System;
-    let log = Log::new(Box::new(std::io::stdout()), environment.is_runner(), level(&environment), random.clone());
+    let masks = Masks::with_forms(&[markdown::escaped, markdown::in_html]);
+    let log =
+        Log::new(Box::new(std::io::stdout()), environment.is_runner(), level(&environment), random.clone(), masks);
     // Arguments that cannot be used are reported like everything else: with outputs and a summary.
     let invocation = match help::parse_arguments(environment.arguments(), &super::all()) {
         Ok(help::Arguments::Run(invocation)) => Ok(invocation),

@@ -135,7 +135,8 @@ pub fn escaped(value: &str) -> String {
 }
 
 /// A value inside of an HTML block, where Markdown's own escapes would show.
-fn in_html(value: &str) -> String {
+#[must_use]
+pub fn in_html(value: &str) -> String {
     let mut text = String::with_capacity(value.len());
     for c in value.chars() {
         match c {

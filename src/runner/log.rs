@@ -81,9 +81,9 @@ impl Drop for Group {
 
 impl Log {
     /// A log to `out`: workflow commands when a runner reads it, plain text otherwise.
-    pub fn new(out: Box<dyn Write + Send>, for_runner: bool, level: Level, random: Random) -> Self {
+    /// `masks` are the secrets that it hides.
+    pub fn new(out: Box<dyn Write + Send>, for_runner: bool, level: Level, random: Random, masks: Masks) -> Self {
         let style = if for_runner { Style::Runner } else { Style::Plain };
-        let masks = Masks::default();
         Self(Arc::new(Mutex::new(Inner { out, style, level, random, masks, stopped: None, grouped: false })))
     }
 
@@ -124,7 +124,7 @@ impl Log {
     pub fn open_group(&self, title: &str) {
         let mut inner = self.inner();
         inner.end_group();
-        inner.command(&WorkflowCommand::new("group", title), &format!("▸ {title}"));
+        inner.command(WorkflowCommand::new("group", title), &format!("▸ {title}"));
         inner.grouped = true;
     }
 
@@ -146,7 +146,7 @@ impl Log {
         let mut inner = self.inner();
         if inner.level <= Level::Debug {
             let plain = format!("debug: {}", text.as_ref());
-            inner.command(&WorkflowCommand::new("debug", text.as_ref()), &plain);
+            inner.command(WorkflowCommand::new("debug", text.as_ref()), &plain);
         }
     }
 
@@ -187,10 +187,10 @@ impl Log {
 
 impl Inner {
     /// Prints a workflow command, or its plain counterpart.
-    fn command(&mut self, command: &WorkflowCommand<'_>, plain: &str) {
+    fn command(&mut self, command: WorkflowCommand<'_>, plain: &str) {
         match self.style {
             Style::Runner => {
-                let text = self.masks.redact(&command.to_string());
+                let text = command.without_secrets(&self.masks).to_string();
                 self.raw_command(&text);
             }
             Style::Plain => self.lines(plain),
@@ -224,7 +224,8 @@ impl Inner {
 
     fn annotate(&mut self, name: &'static str, annotation: &Annotation) {
         self.end_group();
-        let message: String = annotation.message.chars().take(ANNOTATION_LIMIT).collect();
+        // Hidden before it is cut: the first half of a secret would not be known as one.
+        let message: String = self.masks.redact(&annotation.message).chars().take(ANNOTATION_LIMIT).collect();
         let mut command = WorkflowCommand::new(name, &message);
         let mut place = String::new();
         if let Some((file, line)) = &annotation.location {
@@ -232,7 +233,7 @@ impl Inner {
             place = format!(" ({file}:{line})");
         }
         let command = command.with("title", &annotation.title);
-        self.command(&command, &format!("{name}: {}{place}: {message}", annotation.title));
+        self.command(command, &format!("{name}: {}{place}: {message}", annotation.title));
     }
 
     /// Makes the runner deaf to commands until [`Self::resume`]. Stays in force over many lines: two marker lines per

@@ -29,7 +29,7 @@ impl Buffer {
 
 fn runner_log() -> (Buffer, Log) {
     let buffer = Buffer::default();
-    let log = Log::new(Box::new(buffer.clone()), true, Level::Info, Random::Counter(Arc::default()));
+    let log = Log::new(Box::new(buffer.clone()), true, Level::Info, Random::Counter(Arc::default()), Masks::default());
     (buffer, log)
 }
 
@@ -141,6 +141,19 @@ fn secrets_are_masked_before_and_hidden_after() {
 }
 
 #[test]
+fn a_secret_is_hidden_before_it_is_escaped_or_cut() {
+    let (buffer, log) = runner_log();
+    log.mask("100%,hunter:2");
+    log.error(&Annotation::new("is 100%,hunter:2", "it is 100%,hunter:2"));
+    log.error(&Annotation::new("", "x".repeat(ANNOTATION_LIMIT - 6) + "100%,hunter:2"));
+    drop(log);
+    let text = buffer.text();
+    let (mask, rest) = text.split_once('\n').unwrap();
+    assert_eq!(mask, "::add-mask::100%25,hunter:2");
+    assert!(!rest.contains("100%") && !rest.contains("hunter"), "{rest}");
+}
+
+#[test]
 fn control_sequences_other_than_colours_go() {
     assert_eq!(without_controls("a\u{1b}[31mred\u{1b}[0m\u{1b}[2Jb\u{8}\rc\r\nd\n"), "a\u{1b}[31mred\u{1b}[0mb\nc\nd");
 }
@@ -148,7 +161,7 @@ fn control_sequences_other_than_colours_go() {
 #[test]
 fn a_terminal_gets_plain_text() {
     let buffer = Buffer::default();
-    let log = Log::new(Box::new(buffer.clone()), false, Level::Info, Random::Counter(Arc::default()));
+    let log = Log::new(Box::new(buffer.clone()), false, Level::Info, Random::Counter(Arc::default()), Masks::default());
     drop(log.group("Build"));
     log.foreign("::error::x");
     log.warn("Title", "text");

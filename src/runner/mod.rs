@@ -24,6 +24,6 @@ pub use files::{Exports, FileCommandError, Outputs, State};
 pub use github::{EventError, Github, OidcRequest, read_event};
 pub use inputs::{InputPairs, input_pairs, normalised};
 pub use log::{Annotation, Group, Level, Log};
-pub use mask::Masks;
+pub use mask::{Form, Masks};
 pub use nearest::nearest;
 pub use summary::Summary;

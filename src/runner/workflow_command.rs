@@ -3,20 +3,23 @@
 //! Escapes: data `%25 %0D %0A`, property values also `%3A %2C` (actions/runner, `ActionCommand`). The runner also
 //! honours the legacy form `##[name]data` anywhere inside a line, but looks for it only in lines that are no command.
 
+use std::borrow::Cow;
 use std::fmt::{self, Write as _};
+
+use super::mask::Masks;
 
 /// A workflow command ready to be printed on a line of its own.
 #[derive(Debug, Clone)]
 pub(super) struct WorkflowCommand<'a> {
     name: &'a str,
     properties: Vec<(&'static str, String)>,
-    data: &'a str,
+    data: Cow<'a, str>,
 }
 
 impl<'a> WorkflowCommand<'a> {
     /// A command without properties.
     pub(super) fn new(name: &'a str, data: &'a str) -> Self {
-        Self { name, properties: Vec::new(), data }
+        Self { name, properties: Vec::new(), data: Cow::Borrowed(data) }
     }
 
     /// Adds a property; an empty value is left out, as the runner's own toolkit does.
@@ -24,6 +27,15 @@ impl<'a> WorkflowCommand<'a> {
         let value = value.into();
         if !value.is_empty() {
             self.properties.push((key, value));
+        }
+        self
+    }
+
+    /// Hides secrets: before anything is escaped, when they still look as they are known.
+    pub(super) fn without_secrets(mut self, masks: &Masks) -> Self {
+        self.data = Cow::Owned(masks.redact(&self.data));
+        for (_, value) in &mut self.properties {
+            *value = masks.redact(value);
         }
         self
     }
@@ -36,7 +48,7 @@ impl fmt::Display for WorkflowCommand<'_> {
             f.write_char(if position == 0 { ' ' } else { ',' })?;
             write!(f, "{key}={}", escape_property(value))?;
         }
-        write!(f, "::{}", escape_data(self.data))
+        write!(f, "::{}", escape_data(&self.data))
     }
 }
 

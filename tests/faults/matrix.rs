@@ -17,7 +17,7 @@ use crate::world::{Fault, Recorded, Skin, World};
 use crate::{table, wire};
 
 /// Seconds of the program per second of ours.
-const PACE: u32 = 10;
+pub(crate) const PACE: u32 = 10;
 /// Cells that run at the same time: most of them wait.
 const AT_ONCE: usize = 10;
 /// No cell takes longer, whatever its upstream does.

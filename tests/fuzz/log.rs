@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 use std::sync::{Arc, Mutex};
 
-use landfall::runner::{Annotation, Level, Log, Random};
+use landfall::runner::{Annotation, Level, Log, Masks, Random};
 
 #[derive(Clone, Default)]
 struct Buffer(Arc<Mutex<Vec<u8>>>);
@@ -23,7 +23,7 @@ impl Write for Buffer {
 pub(crate) fn run(data: &[u8]) {
     let text = String::from_utf8_lossy(data);
     let buffer = Buffer::default();
-    let log = Log::new(Box::new(buffer.clone()), true, Level::Debug, Random::System);
+    let log = Log::new(Box::new(buffer.clone()), true, Level::Debug, Random::System, Masks::default());
     for (at, piece) in text.split('\u{1}').enumerate() {
         match at % 6 {
             0 => log.foreign(piece),
