@@ -51,6 +51,7 @@ pub struct Pace<L> {
     speed: f64,
     blocked_until: f64,
     recovered_at: f64,
+    refusals: u32,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -63,7 +64,15 @@ impl<L: Eq + Hash + Clone> Pace<L> {
     /// A service that has not been asked yet.
     #[must_use]
     pub fn new(limits: Limits) -> Self {
-        Self { limits, lanes: HashMap::new(), is_shared: false, speed: 1.0, blocked_until: 0.0, recovered_at: 0.0 }
+        Self {
+            limits,
+            lanes: HashMap::new(),
+            is_shared: false,
+            speed: 1.0,
+            blocked_until: 0.0,
+            recovered_at: 0.0,
+            refusals: 0,
+        }
     }
 
     /// Asks to send a request of so many points at this moment, in milliseconds of any clock that only goes forward.
@@ -92,11 +101,23 @@ impl<L: Eq + Hash + Clone> Pace<L> {
             self.blocked_until = self.blocked_until.max(now + wait);
             return;
         }
+        self.refusals += 1;
         self.speed = if self.is_shared { (self.speed * BACK_OFF).max(SLOWEST) } else { self.speed };
         self.is_shared = true;
         self.lanes.clear();
         self.blocked_until = now + wait;
         self.recovered_at = self.blocked_until;
+    }
+
+    /// The service took a request.
+    pub fn taken(&mut self) {
+        self.refusals = 0;
+    }
+
+    /// Refusals one after the other, with nothing taken between them.
+    #[must_use]
+    pub fn refusals(&self) -> u32 {
+        self.refusals
     }
 
     /// Until when nothing may be sent, in the same milliseconds.
@@ -145,6 +166,18 @@ mod tests {
             }
             fits
         }
+    }
+
+    #[test]
+    fn refusals_of_one_moment_count_once_and_something_taken_ends_the_row() {
+        let mut pace: Pace<&'static str> = Pace::new(Limits::GITHUB);
+        pace.refused(100.0, 0.0);
+        pace.refused(100.0, 50.0);
+        assert_eq!(pace.refusals(), 1);
+        pace.refused(100.0, 151.0);
+        assert_eq!(pace.refusals(), 2);
+        pace.taken();
+        assert_eq!(pace.refusals(), 0);
     }
 
     /// Deletes with a check before each, in virtual time, 30 ms each way, 8 at a time; gives the minutes it took.

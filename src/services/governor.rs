@@ -12,8 +12,11 @@ use crate::domain::pace::{Admission, Limits, Pace};
 const TRIES: u32 = 5;
 /// The wait before the second of them; doubled each time.
 const FIRST_WAIT: Duration = Duration::from_millis(250);
-/// The wait when a limit was reached and nobody said for how long (GitHub documentation, "exceeding the rate limit").
+/// The wait when a limit was reached and nobody said for how long; doubled with each refusal that follows (GitHub
+/// documentation, "exceeding the rate limit").
 const UNSAID_WAIT: Duration = Duration::from_secs(60);
+/// Refusals with nothing taken between them after which the service is given up: it has long been more than a limit.
+const REFUSALS: u32 = 3;
 
 /// A kind of request: those of one kind share a limit.
 pub type Lane = &'static str;
@@ -74,16 +77,23 @@ impl Governor {
         loop {
             self.admitted(cost).await;
             let error = match request().await {
-                Ok(done) => return Ok(done),
+                Ok(done) => {
+                    self.pace().taken();
+                    return Ok(done);
+                }
                 Err(error) => error,
             };
             match error.class() {
                 ErrorClass::RateLimited => {
-                    let asked = error.retry_after().unwrap_or(UNSAID_WAIT);
+                    let mut pace = self.pace();
+                    let asked = error.retry_after().unwrap_or_else(|| unsaid_wait(pace.refusals()));
                     if asked > self.0.patience {
                         return Err(error);
                     }
-                    self.pace().refused(millis(asked), self.now());
+                    pace.refused(millis(asked), self.now());
+                    if pace.refusals() >= REFUSALS {
+                        return Err(error);
+                    }
                 }
                 ErrorClass::Unavailable if failures + 1 < TRIES => {
                     failures += 1;
@@ -112,6 +122,11 @@ impl Governor {
     fn now(&self) -> f64 {
         millis(self.0.start.elapsed())
     }
+}
+
+/// The wait after so many refusals before this one.
+fn unsaid_wait(refusals: u32) -> Duration {
+    UNSAID_WAIT * 2_u32.pow(refusals.min(REFUSALS))
 }
 
 fn millis(duration: Duration) -> f64 {
@@ -160,5 +175,24 @@ mod tests {
         let mut limited = vec![Refused(ErrorClass::RateLimited, None), Refused(ErrorClass::RateLimited, hour)];
         run(&governor, &mut limited).await.unwrap_err();
         assert_eq!(limited.len(), 1);
+    }
+
+    #[tokio::test]
+    async fn a_service_that_takes_nothing_is_given_up_and_one_that_takes_a_little_is_not() {
+        let soon = || Refused(ErrorClass::RateLimited, Some(Duration::from_millis(1)));
+        let governor = Governor::new(Limits::GITHUB, Duration::from_secs(100));
+        let mut errors = vec![soon(), soon(), soon(), soon()];
+        run(&governor, &mut errors).await.unwrap_err();
+        assert_eq!(errors.len(), 1);
+        let governor = Governor::new(Limits::GITHUB, Duration::from_secs(100));
+        for _ in 0..4 {
+            run(&governor, &mut vec![soon(), soon()]).await.unwrap();
+        }
+    }
+
+    #[test]
+    fn waits_of_which_nobody_said_how_long_become_longer() {
+        assert_eq!([0, 1, 2].map(|refusals| unsaid_wait(refusals).as_secs()), [60, 120, 240]);
+        unsaid_wait(u32::MAX);
     }
 }

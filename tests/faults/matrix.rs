@@ -455,6 +455,7 @@ commands! {
     merge: "merge",
     metrics: "metrics",
     notify: "notify",
+    prune: "prune",
     report: "report",
     resolve: "resolve",
     rollback: "rollback",

@@ -338,7 +338,7 @@ pub(crate) const EXCEPTIONS: &[Exception] = &[
     but(
         "prune of GHCR",
         "GET */manifests/*",
-        &[NotFound],
+        &[NotFound, Conflict],
         &[0],
         "an unreadable manifest keeps everything that it might reach",
     ),

@@ -76,7 +76,13 @@ impl GithubClient {
         let answer = async {
             let response = success(asked, self.send_write(asked, method, url, content).await?).await?;
             let status = response.status().as_u16();
-            Ok(Written { status, asked: asked.clone(), body: body(asked, response).await? })
+            let body = body(asked, response).await?;
+            // GitHub answers a deletion with 204 alone; words come from somebody in between, and nothing is deleted.
+            if *method == Method::DELETE && !body.is_empty() {
+                let expected = "empty, as GitHub's to a deletion is";
+                return Err(GithubError::Malformed { asked: asked.clone(), expected, source: None });
+            }
+            Ok(Written { status, asked: asked.clone(), body })
         };
         let timed_out = |_| GithubError::TimedOut { asked: asked.clone() };
         tokio::time::timeout(self.timeout, answer).await.map_err(timed_out)?
