@@ -18,7 +18,7 @@ use landfall::domain::retention::{
     Content, Evidence, Facts, Listing, Node, PolicyBlock, Registry, Repository, Untagging, plan,
 };
 use landfall::domain::slug::{Keep, Slug};
-use landfall::runner::{Level, Log, Random};
+use landfall::runner::{Level, Log, Masks, Random};
 
 fn main() {
     println!("{:28} {:>10}   work", "engine", "speed");
@@ -54,7 +54,7 @@ fn slugs() {
 fn log() {
     let line = "#12 3.456 \u{1b}[32m   Compiling\u{1b}[0m serde v1.0.228 (registry+https://github.com/rust-lang/crates.io-index)";
     let took = fastest(|| {
-        let log = Log::new(Box::new(std::io::sink()), true, Level::Info, Random::System);
+        let log = Log::new(Box::new(std::io::sink()), true, Level::Info, Random::System, Masks::default());
         log.mask("a-secret-of-the-step");
         for _ in 0..200_000 {
             log.foreign(line);

@@ -19,9 +19,9 @@ use crate::{table, wire};
 /// Seconds of the program per second of ours.
 pub(crate) const PACE: u32 = 10;
 /// Cells that run at the same time: most of them wait.
-const AT_ONCE: usize = 10;
+pub(crate) const AT_ONCE: usize = 10;
 /// No cell takes longer, whatever its upstream does.
-const LONGEST: Duration = Duration::from_secs(45);
+pub(crate) const LONGEST: Duration = Duration::from_secs(45);
 
 /// A request of the healthy run, in the form in which it comes again.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -65,7 +65,8 @@ impl Call {
         if rules::is_aws(self.skin) { "AWS" } else { self.upstream() }
     }
 
-    fn fault(&self) -> Fault {
+    /// A fault that strikes this call.
+    pub(crate) fn fault(&self) -> Fault {
         let fault = Fault::on(self.skin).optional();
         if rules::is_aws(self.skin) { fault.target(&self.what) } else { fault.method(&self.method).path(&self.what) }
     }
@@ -206,13 +207,13 @@ pub(crate) struct Cell {
 }
 
 /// What the healthy run did.
-struct Healthy {
-    calls: Vec<Call>,
+pub(crate) struct Healthy {
+    pub(crate) calls: Vec<Call>,
     writes: Vec<String>,
     reason: String,
 }
 
-fn healthy(scene: &Scene) -> Healthy {
+pub(crate) fn healthy(scene: &Scene) -> Healthy {
     let Set { world, step } = (scene.make)();
     let outcome = step.envs(time(PACE, 0)).run();
     assert_eq!(outcome.code, Some(0), "{} without faults: {}", scene.name, outcome.report());

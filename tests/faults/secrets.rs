@@ -2,16 +2,18 @@
 //!
 //! The credentials of the world itself are watched by the world (`world/strays.rs`), in every test.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use landfall::commands::framework::Descriptor;
 use serde_json::json;
 
-use crate::matrix::PACE;
-use crate::scenes::{SCENES, Set};
+use crate::matrix::{AT_ONCE, Call, LONGEST, PACE, healthy};
+use crate::scenes::{SCENES, Scene, Set};
 use crate::support::clock::time;
 use crate::support::{Landfall, Outcome};
-use crate::world::World;
+use crate::world::{Skin, World};
 
 /// What is a secret in the scenes, whoever hands it out.
 const WORLDS: [&str; 9] = [
@@ -63,9 +65,9 @@ fn walk(folder: &Path, files: &mut Vec<PathBuf>) {
     for entry in std::fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
         if path.is_dir() {
-            walk(&path, files)
+            walk(&path, files);
         } else if path.is_file() {
-            files.push(path)
+            files.push(path);
         }
     }
 }
@@ -98,6 +100,48 @@ fn what_the_worlds_give_is_neither_said_nor_stored() {
 }
 
 const MARK: &str = "7f3a91c4";
+
+/// Whoever answers first may send us anywhere; what he sends us with is nobody's but his own.
+#[test]
+fn redirects_carry_no_credentials() {
+    // Which credentials a registry gets depends on the call.
+    let first_of_each = |scene: &'static Scene| {
+        let mut met = BTreeSet::new();
+        let calls = healthy(scene).calls.into_iter();
+        let calls = calls.filter(move |call| call.skin == Skin::Registry || met.insert((call.skin, call.is_write())));
+        calls.map(move |call| (scene, call)).collect::<Vec<(&Scene, Call)>>()
+    };
+    let work: Vec<(&Scene, Call)> = SCENES.iter().flat_map(first_of_each).collect();
+    let (next, followed) = (AtomicUsize::new(0), AtomicUsize::new(0));
+    std::thread::scope(|scope| {
+        for _ in 0..AT_ONCE {
+            scope.spawn(|| {
+                while let Some((scene, call)) = work.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    followed.fetch_add(redirected(scene, call), Ordering::Relaxed);
+                }
+            });
+        }
+    });
+    assert!(followed.into_inner() > 0, "nothing was followed, so nothing was tried");
+}
+
+/// Runs a scene of which one call is sent elsewhere; gives how often that was followed.
+fn redirected(scene: &Scene, call: &Call) -> usize {
+    let Set { world, step } = (scene.make)();
+    // Our own hosts differ in their ports; for credentials that is another origin.
+    let elsewhere = if call.skin == Skin::Health { world.webhook_url("json") } else { world.health_url("elsewhere") };
+    let status = if call.is_write() { 307 } else { 302 };
+    // A registry is asked without credentials first, to learn which it wants.
+    let from = if call.skin == Skin::Registry { 2 } else { 1 };
+    world.fault(call.fault().from(from).status(status).header("location", &elsewhere));
+    let outcome = step.input("timeout", "1m").envs(time(PACE, 0)).patience(LONGEST).among_many().run();
+    let problems = world.state().problems.clone();
+    let strays: Vec<&String> = problems.iter().filter(|problem| problem.contains("credential")).collect();
+    assert!(strays.is_empty(), "{} × {}: {strays:?}\n{}", scene.name, call.name(), outcome.report());
+    let followed = world.requests(Skin::Health).iter().filter(|request| request.path.contains("elsewhere")).count();
+    world.close();
+    followed
+}
 
 /// A value in which Markdown, HTML, JSON and addresses would each escape something.
 fn marked(input: &str) -> String {
