@@ -4,6 +4,11 @@
 //! written to `docs/reliability.md`.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test may end by panicking")]
 
+#[path = "support/engine.rs"]
+mod engine;
+#[path = "pull/images.rs"]
+#[allow(dead_code, reason = "of the images of pull's tests one kind is enough")]
+mod images;
 #[path = "faults/matrix.rs"]
 mod matrix;
 #[path = "faults/rules.rs"]

@@ -8,7 +8,8 @@ use std::time::Duration;
 use regex::Regex;
 
 use crate::rules::{self, Class, Depth, EXCEPTIONS, KINDS, Kind, REPEATABLE, Strike, TRUE_ANYWAY};
-use crate::scenes::{REGISTRY_PASSWORD, SCENES, Scene, Set};
+use crate::scenes::{SCENES, Scene, Set};
+use crate::secrets::WORLDS;
 use crate::support::Outcome;
 use crate::support::clock::time;
 use crate::world::faults::matches;
@@ -119,7 +120,7 @@ fn words(call: &Call, world: &World) -> Vec<String> {
         Skin::Elb => &["elasticloadbalancing:"],
         Skin::Alarms => &["cloudwatch:"],
         Skin::Health => &["health"],
-        Skin::Results | Skin::Blobs => &["artifact"],
+        Skin::Results | Skin::Blobs => &["artifact", "/blob/"],
         _ => &[],
     };
     let mut words: Vec<String> = words.iter().map(|word| (*word).to_owned()).collect();
@@ -379,16 +380,6 @@ fn claims(scene: &Scene, outcome: &Outcome) -> Vec<String> {
 }
 
 fn leaks(outcome: &Outcome) -> Vec<String> {
-    let secrets = [
-        crate::world::github::TOKEN,
-        crate::world::aws::STATIC_SECRET,
-        crate::world::ecr::PASSWORD,
-        REGISTRY_PASSWORD,
-        "world-oidc-bearer",
-        "ghp_companion",
-        "hunter22",
-        "s3cretslackwebhook",
-    ];
     let shown: Vec<&str> = outcome.raw.lines().filter(|line| !line.starts_with("::add-mask::")).collect();
     let (log, summary) = (shown.join("\n"), &outcome.summary);
     let told = |secret: &str| {
@@ -396,7 +387,7 @@ fn leaks(outcome: &Outcome) -> Vec<String> {
             || summary.contains(secret)
             || outcome.outputs.iter().any(|(name, value)| name != "db" && value.contains(secret))
     };
-    secrets.iter().filter(|secret| told(secret)).map(|secret| format!("the secret {secret} is shown")).collect()
+    WORLDS.iter().filter(|secret| told(secret)).map(|secret| format!("the secret {secret} is shown")).collect()
 }
 
 /// All scenes of a command, side by side.
@@ -457,6 +448,7 @@ commands! {
     metrics: "metrics",
     notify: "notify",
     prune: "prune",
+    pull: "pull",
     report: "report",
     resolve: "resolve",
     rollback: "rollback",

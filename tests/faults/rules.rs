@@ -371,6 +371,14 @@ pub(crate) const EXCEPTIONS: &[Exception] = &[
         &[1],
         "single deletions may fail while others succeed (`partial-failure`)",
     ),
+    but("pull", "* /v2/*", ANYTHING, &[0], "what the registry does not give comes from the artifact"),
+    but(
+        "pull",
+        "GET /blob/*",
+        &[Foreign],
+        &[1],
+        "the content is compared with its digest; nothing of another is used (`artifact-damaged`)",
+    ),
     but(
         "report",
         "POST /graphql",

@@ -3,10 +3,12 @@
 use serde_json::{Value, json};
 
 use crate::support::{Landfall, SHA};
+use crate::world::artifacts::{Artifact, runtime_token};
 use crate::world::clock::Moment;
 use crate::world::ecs::Script;
 use crate::world::github::actions::{Run, Script as WorkflowScript};
 use crate::world::github::{Access, Pull, TOKEN};
+use crate::world::http::Door;
 use crate::world::images::Auth;
 use crate::world::scans::Scan;
 use crate::world::ssm::Parameter;
@@ -44,6 +46,8 @@ pub(crate) const SCENES: &[Scene] = &[
     scene("notify", notify),
     scene("prune of GHCR", prune_ghcr),
     scene("prune of ECR", prune_ecr),
+    scene("pull of an artifact", pull_artifact),
+    scene("pull of another run's artifact", pull_foreign),
     scene("report", report),
     scene("resolve", resolve),
     Scene {
@@ -292,6 +296,40 @@ fn prune_ecr() -> Set {
     let host = crate::world::ecr::host(&world.state());
     let step = with_role(&world, Landfall::new("prune"));
     let step = step.inputs(&APPLY).inputs(&[("image", &format!("{host}/acme/app")), ("in_use", "ecs")]);
+    Set { world, step }
+}
+
+/// The same image in each run: what is loaded into the engine again changes nothing there.
+fn pulling(world: &World, run: u64) -> Landfall {
+    let tar = crate::images::image_tar(&["landfall-test/faults:1"], None, 10_000);
+    world.state().github.repository("acme/app");
+    world.state().artifacts.put(run, "image", Artifact::raw("image.tar", &tar));
+    Landfall::new("pull")
+        .token(TOKEN)
+        .envs(world.github_env())
+        .env("DOCKER_HOST", crate::engine::variable("DOCKER_HOST"))
+        .env("ACTIONS_RESULTS_URL", world.base(Door::Results))
+        .env("ACTIONS_RUNTIME_TOKEN", runtime_token())
+        .inputs(&[
+            ("artifact", "image"),
+            ("wait", "1ms"),
+            ("local_tag", "landfall-test/faults:local"),
+            ("timeout", "6m"),
+        ])
+}
+
+fn pull_artifact() -> Set {
+    let world = World::start_blocking();
+    // The registry has none, and is asked first.
+    let image = format!("{}/acme/app:absent", world.registry_host());
+    world.state().images.repository("acme/app");
+    let step = pulling(&world, 1000).inputs(&[("image", &image), ("attempts", "1")]);
+    Set { world, step }
+}
+
+fn pull_foreign() -> Set {
+    let world = World::start_blocking();
+    let step = pulling(&world, 7).input("run_id", "7");
     Set { world, step }
 }
 

@@ -16,7 +16,7 @@ use crate::support::{Landfall, Outcome};
 use crate::world::{Skin, World};
 
 /// What is a secret in the scenes, whoever hands it out.
-const WORLDS: [&str; 9] = [
+pub(crate) const WORLDS: [&str; 10] = [
     crate::world::github::TOKEN,
     crate::world::aws::STATIC_SECRET,
     "world/session/secret/",
@@ -26,6 +26,7 @@ const WORLDS: [&str; 9] = [
     "world-oidc-bearer",
     "ghp_companion",
     "s3cretslackwebhook",
+    "hunter22",
 ];
 
 /// Where a secret is the purpose: the credentials that `login` leaves for later steps, and the value that was asked for.

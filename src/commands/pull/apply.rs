@@ -131,7 +131,7 @@ fn fresh(plan: &Plan, image: &Image, what: &str, run: &Run) -> Result<Freshness,
     }
 }
 
-/// One way tried: its own failure. Both: one failure that gives both reasons, and exit code 1.
+/// One way tried: its own failure. Both: one failure that gives both reasons; of the kind that says what could still help.
 fn neither(plan: &Plan, tried: &[Tried], mut failures: Vec<Failure>) -> Failure {
     if failures.len() == 1
         && let Some(only) = failures.pop()
@@ -142,7 +142,10 @@ fn neither(plan: &Plan, tried: &[Tried], mut failures: Vec<Failure>) -> Failure 
     let name = plan.image.as_ref().map(ToString::to_string).unwrap_or_default();
     let reasons: Vec<String> = tried.iter().map(|tried| format!("{}: {}", tried.what, tried.said)).collect();
     let message = format!("{name} came neither from the registry nor from the artifact\n{}", reasons.join("\n"));
-    let mut failure = Failure::new(Kind::Work, "image-unavailable", "No image", message);
+    // What could not be asked may well have the image.
+    let met = |kind| failures.iter().any(|failure| failure.kind == kind);
+    let kind = [Kind::Upstream, Kind::Auth].into_iter().find(|kind| met(*kind)).unwrap_or(Kind::Work);
+    let mut failure = Failure::new(kind, "image-unavailable", "No image", message);
     for hint in failures.into_iter().flat_map(|failure| failure.hints) {
         if !failure.hints.contains(&hint) {
             failure = failure.hint(hint);

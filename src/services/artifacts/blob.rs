@@ -81,6 +81,8 @@ impl Stored {
             return Err(ArtifactError::Expired { name: name.to_string(), place });
         }
         let http = http::client().map_err(|source| ArtifactError::Http { action: "setting up".to_owned(), source })?;
+        // Each attempt to read wants an address of its own; asked for several times in each, they would multiply.
+        let once = github.clone().with_policy(RetryPolicy { attempts: 1, ..RetryPolicy::default() });
         Ok(Self {
             name: newest.name,
             id: newest.id,
@@ -89,7 +91,7 @@ impl Stored {
             http,
             policy: RetryPolicy::default(),
             secrets: secrets.clone(),
-            place: Place::Rest { github: Box::new(github.clone()), repository: repository.clone() },
+            place: Place::Rest { github: Box::new(once), repository: repository.clone() },
         })
     }
 
