@@ -56,7 +56,8 @@ impl Masks {
             }
         }
         if !new.is_empty() {
-            known.written.sort_by_key(|value| std::cmp::Reverse(value.len()));
+            // Equal ones beside each other: most secrets look the same in several forms.
+            known.written.sort_by(|a, b| b.len().cmp(&a.len()).then_with(|| a.cmp(b)));
             known.written.dedup();
         }
         new

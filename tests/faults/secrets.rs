@@ -100,8 +100,6 @@ fn what_the_worlds_give_is_neither_said_nor_stored() {
     assert!(leaked.is_empty(), "{}", leaked.join("\n"));
 }
 
-const MARK: &str = "7f3a91c4";
-
 /// Whoever answers first may send us anywhere; what he sends us with is nobody's but his own.
 #[test]
 fn redirects_carry_no_credentials() {
@@ -143,6 +141,9 @@ fn redirected(scene: &Scene, call: &Call) -> usize {
     world.close();
     followed
 }
+
+/// What a value that was not hidden leaves behind, whatever escaped it.
+const MARK: &str = "7f3a91c4";
 
 /// A value in which Markdown, HTML, JSON and addresses would each escape something.
 fn marked(input: &str) -> String {
